@@ -1,0 +1,1 @@
+//! The confidential client: code flow, silent acquisition, refresh, on-behalf-of.

@@ -1,0 +1,1 @@
+//! Where an Entra token comes from, and keeping it fresh.

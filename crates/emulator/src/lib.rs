@@ -1,0 +1,1 @@
+//! The laptop Azure: Entra ID and managed identity on loopback.

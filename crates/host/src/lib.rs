@@ -1,0 +1,1 @@
+//! The real outside: HTTP, clock, entropy, environment, files, processes.

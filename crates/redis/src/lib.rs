@@ -1,0 +1,1 @@
+//! Redis connections on Entra tokens, for programs on the redis crate.

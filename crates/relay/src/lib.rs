@@ -1,0 +1,1 @@
+//! RESP relays: the sidecar, the gate, the embedded store.

@@ -1,0 +1,1 @@
+//! Manual clock, scripted transport, loopback guard, secret scan: for tests only.
