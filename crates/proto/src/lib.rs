@@ -1,1 +1,5 @@
 //! Sans-I/O protocol: OAuth, JOSE, managed identity, RESP, the refresh machine, the re-AUTH machine.
+//!
+//! No I/O, no clock, no randomness: bytes and `now` in, values and actions out.
+
+pub mod jose;
