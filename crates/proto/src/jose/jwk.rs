@@ -88,6 +88,11 @@ impl PublicKey {
             return Err(JoseError::Key("not an RSA key"));
         }
         let n = from_base64url(&jwk.n).ok_or(JoseError::Key("the modulus is not base64url"))?;
+        // The library checks the length at the first signature only; a forger's short key is refused here.
+        let bytes = n.len() - n.iter().take_while(|byte| **byte == 0).count();
+        if !(256..=1024).contains(&bytes) {
+            return Err(JoseError::Key("not an RSA key of 2048 to 8192 bits"));
+        }
         let e = from_base64url(&jwk.e).ok_or(JoseError::Key("the exponent is not base64url"))?;
         RsaPublicKeyComponents { n, e }
             .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
