@@ -1,2 +1,44 @@
-//! The one tool of the workshop.
-fn main() {}
+//! The one tool of the workshop: `cargo xtask test` is what a person and CI run; `cargo xtask tidy` checks the
+//! rules of the house that no compiler knows.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool of the workshop: it starts cargo and package managers, and speaks to a terminal"
+)]
+
+mod install;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test     install what the tests need, then formatting, tidy, lints and every test (what CI runs)
+  tidy     layer edges, banned crates, licences, sizes of files and functions, module documentation
+  install  only the install step of `test`
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some("test") => test::everything(),
+        Some("tidy") => tidy::check(),
+        Some("install") => install::all(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nxtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `cargo xtask test`: everything that must hold before a change lands, quickest answers first.
+
+use crate::{install, run, tidy};
+
+/// Formatting, the rules of the house, lints, then plain `cargo test`. Its closing lines are the run's closing lines.
+pub(crate) fn everything() -> Result<(), String> {
+    run::run("cargo", &["fmt", "--all", "--check"])?;
+    tidy::check()?;
+    install::all()?;
+    run::run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    alert_rules()?;
+    run::run("cargo", &["test", "--workspace"])
+}
+
+/// Prometheus itself reads the alert rules, where its tool is installed.
+fn alert_rules() -> Result<(), String> {
+    if !run::on_path("promtool") || !run::root().join("deploy/prometheus/entrant.rules.yml").exists() {
+        return Ok(());
+    }
+    run::run("promtool", &["check", "rules", "deploy/prometheus/entrant.rules.yml"])?;
+    run::run("promtool", &["test", "rules", "deploy/prometheus/entrant.test.yml"])
+}
