@@ -20,6 +20,7 @@ cargo xtask COMMAND
 
   test     install what the tests need, then formatting, tidy, lints and every test (what CI runs)
   tidy     layer edges, banned crates, licences, sizes of files and functions, module documentation
+  docs     write the reference pages that come from code
   install  only the install step of `test`
 ";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
+        Some("docs") => tidy::metrics::write(),
         Some("install") => install::all(),
         _ => {
             eprint!("{USAGE}");

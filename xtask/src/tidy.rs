@@ -2,6 +2,7 @@
 
 mod layers;
 mod lexer;
+pub(crate) mod metrics;
 mod sources;
 mod supply;
 mod text;
@@ -35,6 +36,7 @@ pub(crate) fn check() -> Result<(), String> {
     complaints.extend(supply::check(&run::output("cargo", TREE)?));
     complaints.extend(sources::check(&tracked)?);
     complaints.extend(text::check(&tracked));
+    complaints.extend(metrics::check(&tracked)?);
     if complaints.is_empty() {
         println!("tidy: {} files, all in order", tracked.len());
         return Ok(());

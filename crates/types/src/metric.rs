@@ -1,10 +1,10 @@
 //! Every metric's name, once, with unit and labels. `docs/reference/metrics.md` is written from here.
 
-/// Token requests that failed, any attempt (counter; labels `source`, `resource`). Seed B alerts on any.
+/// Token requests that failed, any attempt (counter; labels `source`, `resource`). Alert on any.
 pub const TOKEN_ACQUISITION_FAILURES: &str = "entrant_token_acquisition_failures_total";
 /// Token requests that succeeded (counter; labels `source`, `resource`).
 pub const TOKEN_ACQUISITIONS: &str = "entrant_token_acquisitions_total";
-/// Renewals that failed while an older token existed (counter; labels `source`, `resource`). Seed B alerts above 0 an hour.
+/// Renewals that failed while an older token existed (counter; labels `source`, `resource`). Alert above 0 an hour.
 pub const TOKEN_REFRESH_FAILURES: &str = "entrant_token_refresh_failures_total";
 /// When the current token ends (gauge, Unix seconds; labels `source`, `resource`).
 pub const TOKEN_EXPIRY: &str = "entrant_token_expiry_timestamp_seconds";
@@ -12,9 +12,9 @@ pub const TOKEN_EXPIRY: &str = "entrant_token_expiry_timestamp_seconds";
 pub const TOKEN_REQUEST_SECONDS: &str = "entrant_token_request_duration_seconds";
 /// AUTH commands sent on Redis connections (counter; labels `kind` = `connect` or `reauth`, `result` = `ok` or `error`).
 pub const REDIS_AUTHS: &str = "entrant_redis_auth_total";
-/// AUTH commands that Redis refused (counter; label `kind`). Seed B alerts on any.
+/// AUTH commands that Redis refused (counter; label `kind`). Alert on any.
 pub const REDIS_AUTH_FAILURES: &str = "entrant_redis_auth_failures_total";
-/// Redis connections that ended unexpectedly (counter; label `reason` = `expired`, `network`, `protocol`). Seed B alerts on a spike.
+/// Redis connections that ended unexpectedly (counter; label `reason` = `expired`, `network`, `protocol`). Alert on a spike.
 pub const REDIS_CONNECTION_DROPS: &str = "entrant_redis_connection_drops_total";
 /// Live Redis connections (gauge).
 pub const REDIS_CONNECTIONS: &str = "entrant_redis_connections";
