@@ -3,3 +3,4 @@
 //! No I/O, no clock, no randomness: bytes and `now` in, values and actions out.
 
 pub mod jose;
+pub mod resp;
