@@ -195,7 +195,7 @@ pub trait Files: fmt::Debug + Send + Sync {
 }
 
 /// What a finished command printed.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CommandOutput {
     /// The exit code; `None` when killed.
     pub code: Option<i32>,
