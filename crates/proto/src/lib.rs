@@ -3,4 +3,5 @@
 //! No I/O, no clock, no randomness: bytes and `now` in, values and actions out.
 
 pub mod jose;
+pub mod reauth;
 pub mod resp;
