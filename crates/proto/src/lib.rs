@@ -3,5 +3,8 @@
 //! No I/O, no clock, no randomness: bytes and `now` in, values and actions out.
 
 pub mod jose;
+pub mod managed_identity;
+pub mod oauth;
 pub mod reauth;
+pub mod refresh;
 pub mod resp;

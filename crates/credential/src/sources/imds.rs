@@ -1,0 +1,90 @@
+//! Managed identity on a virtual machine: the instance metadata service.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use entrant_proto::managed_identity::{IMDS_BASE, IMDS_PATH, Selector, imds_request, parse_reply};
+use entrant_proto::oauth::{http_date, transport_fault};
+use entrant_types::outside::{HttpError, HttpRequest};
+use entrant_types::{BoxFuture, Outside, Scope};
+
+use crate::source::{Outcome, SeenSkew, Source};
+
+/// Outside Azure nothing answers at the link-local address, often not even a refusal. The real service
+/// answers a probe within milliseconds.
+const PROBE_LIMIT: Duration = Duration::from_millis(800);
+
+/// The metadata service. It exists only where configuration chose managed identity: nothing else may dial
+/// the link-local address.
+#[derive(Debug)]
+pub struct Imds {
+    selector: Selector,
+    base: String,
+    probe: bool,
+    reached: AtomicBool,
+    outside: Outside,
+    skew: SeenSkew,
+}
+
+impl Imds {
+    /// At the address that `AZURE_POD_IDENTITY_AUTHORITY_HOST` names, else at the link-local one. Call this
+    /// only where configuration chose managed identity on a virtual machine.
+    #[must_use]
+    pub fn chosen(selector: Selector, outside: &Outside) -> Self {
+        match outside.env.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") {
+            Some(base) => Self::at(base, selector, outside),
+            None => Self { probe: true, ..Self::at(IMDS_BASE, selector, outside) },
+        }
+    }
+
+    /// At `base` (scheme, host and port), without a probe.
+    #[must_use]
+    pub fn at(base: impl Into<String>, selector: Selector, outside: &Outside) -> Self {
+        Self {
+            selector,
+            base: base.into(),
+            probe: false,
+            reached: AtomicBool::new(false),
+            outside: outside.clone(),
+            skew: SeenSkew::default(),
+        }
+    }
+
+    /// Any answer to a request without the `Metadata` header shows that the service is there.
+    async fn reach(&self) -> Result<(), HttpError> {
+        if self.probe && !self.reached.load(Ordering::Relaxed) {
+            let url = format!("{}{IMDS_PATH}", self.base.trim_end_matches('/'));
+            self.outside.http.send(HttpRequest::get(url).timeout(PROBE_LIMIT)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for Imds {
+    fn name(&self) -> &str {
+        "imds"
+    }
+
+    fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            if let Err(error) = self.reach().await {
+                return Outcome::NotApplicable(format!("no metadata service answers at {}: {error}", self.base));
+            }
+            match self.outside.http.send(imds_request(&self.base, &scope.resource(), &self.selector)).await {
+                Err(error) => {
+                    Outcome::Failed(transport_fault(&format!("the metadata service at {}", self.base), &error))
+                }
+                Ok(reply) => {
+                    self.reached.store(true, Ordering::Relaxed);
+                    let now = self.outside.clock.now();
+                    self.skew.see(http_date::skew_millis(&reply, now));
+                    parse_reply(&reply, now).into()
+                }
+            }
+        })
+    }
+
+    fn skew_millis(&self) -> Option<i64> {
+        self.skew.get()
+    }
+}
