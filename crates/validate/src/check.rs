@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use entrant_proto::jose::UnverifiedJwt;
 use entrant_types::emulation::{EMULATOR_CLAIM, EMULATOR_KID_PREFIX, World};
-use entrant_types::{Guid, TenantId, Timestamp};
+use entrant_types::{TenantId, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::claims::{id, text};
 use crate::keys::TrustedKey;
-use crate::policy::{IssuerRule, Policy, Tenants};
+use crate::policy::{IssuerRule, Policy, Tenants, tenant_in};
 use crate::rejected::shown;
 use crate::{KeySet, Rejected};
 
@@ -42,7 +42,7 @@ pub(crate) fn issuer(
     if !rules.iter().any(|rule| rule.accepts(issuer, tid)) {
         return Err(Rejected::Issuer { found: shown(issuer) });
     }
-    let own = tenant_of_issuer(issuer);
+    let own = tenant_in(issuer);
     let foreign = matches!((own, tid), (Some(own), Some(tid)) if own != tid.guid());
     // A `tid` that is no GUID is no tenant of Entra's.
     let unreadable = tid.is_none() && claims.get("tid").is_some_and(|value| !value.is_null());
@@ -50,11 +50,6 @@ pub(crate) fn issuer(
         return Err(Rejected::Tenant { found: text(claims, "tid").map(shown) });
     }
     Ok(tid)
-}
-
-/// The GUID in an issuer's path, if it has one.
-fn tenant_of_issuer(issuer: &str) -> Option<Guid> {
-    issuer.split('/').find_map(|segment| segment.parse().ok())
 }
 
 /// `aud` as a list: RFC 7519 §4.1.3 allows one text or several.
@@ -105,7 +100,7 @@ pub(crate) async fn signature(
     let kid = jwt.header().kid.as_deref().ok_or_else(|| Rejected::unknown_key(None))?;
     let key = keys.find(kid).await?;
     if let (Some(issuer), Some(tid)) = (&key.issuer, tid)
-        && tenant_of_issuer(issuer).is_some_and(|own| own != tid.guid())
+        && tenant_in(issuer).is_some_and(|own| own != tid.guid())
     {
         return Err(Rejected::unknown_key(Some(kid)));
     }

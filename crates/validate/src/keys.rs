@@ -9,8 +9,8 @@ use entrant_types::outside::HttpRequest;
 use entrant_types::{Code, Fault, HttpTransport, Outside, Whose};
 use url::Url;
 
-use crate::Rejected;
 use crate::cached::{Cached, Freshness};
+use crate::{Discovery, Rejected};
 
 /// 256 KiB: Entra's key set with certificates is under 20 KiB.
 const MAX_KEY_SET_BYTES: usize = 256 * 1024;
@@ -53,6 +53,12 @@ impl TrustedKey {
         let key = PublicKey::from_jwk(jwk).ok()?;
         Some(Arc::new(Self { issuer: jwk.issuer.clone(), key, modulus: jwk.n.clone() }))
     }
+
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Arc<Self> {
+        let jwk = serde_json::json!({"kty": "RSA", "n": entrant_proto::jose::to_base64url(&[0xc1; 256]), "e": "AQAB"});
+        Self::parse(&serde_json::from_value(jwk).unwrap()).unwrap()
+    }
 }
 
 /// The signing keys of one issuer. Cloning shares them. Nothing is fetched until the first token comes.
@@ -88,7 +94,23 @@ impl KeySet {
         Self { url, cached }
     }
 
-    /// Where the keys come from.
+    /// The keys that an issuer's metadata points to (`jwks_uri`).
+    #[must_use]
+    pub fn discovered(discovery: &Discovery, outside: &Outside) -> Self {
+        let http = Arc::clone(&outside.http);
+        let from = discovery.clone();
+        let cached =
+            Cached::new(Arc::clone(&outside.clock), Freshness::default(), move |previous: Option<Arc<Keys>>| {
+                let (http, from) = (Arc::clone(&http), from.clone());
+                async move {
+                    let metadata = from.metadata().await?;
+                    fetch(&metadata.jwks_uri, http.as_ref(), previous.as_deref()).await
+                }
+            });
+        Self { url: discovery.url().into(), cached }
+    }
+
+    /// Where the keys come from, or the metadata that says so.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -100,6 +122,11 @@ impl KeySet {
     /// When no key set can be had.
     pub async fn warm(&self) -> Result<usize, Fault> {
         self.cached.get().await.map(|keys| keys.by_kid.len())
+    }
+
+    /// Whether `key` is still among the published keys, as far as we know without asking.
+    pub(crate) fn publishes(&self, kid: &str, key: &Arc<TrustedKey>) -> bool {
+        self.cached.current().is_some_and(|keys| keys.by_kid.get(kid).is_some_and(|own| Arc::ptr_eq(own, key)))
     }
 
     /// The key `kid`; an unknown one makes us look for new keys, at most once in the floor's time.

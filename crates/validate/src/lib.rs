@@ -8,14 +8,17 @@
 mod cached;
 mod check;
 mod claims;
+mod discovery;
 mod id_token;
 mod keys;
 mod policy;
 mod rejected;
 mod validator;
+mod verdicts;
 
 pub use cached::Freshness;
 pub use claims::Verified;
+pub use discovery::{Discovery, DiscoveryPolicy, Metadata};
 pub use id_token::{Expected, IdTokenPolicy, IdTokenValidator, Subject};
 pub use keys::KeySet;
 pub use policy::{IssuerRule, Policy, Requirement, Tenants};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use entrant_types::emulation::World;
-use entrant_types::{ClientId, TenantId};
+use entrant_types::{ClientId, Guid, TenantId};
 
 use crate::{Rejected, Verified};
 
@@ -41,15 +41,21 @@ impl IssuerRule {
         if self.is_template() { self.resolved(tid).is_some_and(|own| own == issuer) } else { self.0 == issuer }
     }
 
-    /// Whether a metadata document with this `issuer` is the one that the rule means.
+    /// Whether a metadata document with this `issuer` is the one that the rule means: the same text, or for a
+    /// rule with a placeholder the same with a tenant's id in its place (an authority named by domain).
     #[must_use]
     pub fn accepts_metadata(&self, issuer: &str) -> bool {
-        self.0 == issuer
+        self.0 == issuer || (self.is_template() && self.accepts(issuer, tenant_in(issuer).map(TenantId::new)))
     }
 
     fn resolved(&self, tid: Option<TenantId>) -> Option<String> {
         tid.map(|tid| self.0.replace(TENANT_PLACEHOLDER, &tid.to_string()))
     }
+}
+
+/// The GUID in an issuer's path, if it has one.
+pub(crate) fn tenant_in(issuer: &str) -> Option<Guid> {
+    issuer.split('/').find_map(|segment| segment.parse().ok())
 }
 
 /// Which tenants (`tid`) are let in.

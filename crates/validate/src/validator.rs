@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use entrant_proto::jose::MAX_TOKEN_BYTES;
 use entrant_types::{Clock, metric};
 use serde_json::{Map, Value};
 
 use crate::policy::Policy;
 use crate::rejected::shown;
+use crate::verdicts::{self, Verdict, Verdicts};
 use crate::{KeySet, Rejected, Verified, check};
 
 /// Validates access tokens by one policy. Shared by all requests.
@@ -15,13 +17,14 @@ pub struct Validator {
     policy: Policy,
     keys: KeySet,
     clock: Arc<dyn Clock>,
+    verdicts: Verdicts,
 }
 
 impl Validator {
     /// Nothing is fetched yet.
     #[must_use]
     pub fn new(policy: Policy, keys: KeySet, clock: Arc<dyn Clock>) -> Self {
-        Self { policy, keys, clock }
+        Self { policy, keys, clock, verdicts: Verdicts::default() }
     }
 
     /// The policy in force.
@@ -52,6 +55,29 @@ impl Validator {
     }
 
     async fn inner(&self, token: &str) -> Result<Verified, Rejected> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Rejected::TooLarge(token.len()));
+        }
+        let hash = verdicts::hash(token);
+        if let Some(verdict) = self.verdicts.get(&hash) {
+            if self.still_holds(&verdict) {
+                return Ok(verdict.verified);
+            }
+            self.verdicts.forget(&hash);
+        }
+        let verdict = self.judge(token).await?;
+        self.verdicts.put(hash, verdict.clone());
+        Ok(verdict.verified)
+    }
+
+    /// The token has not expired since, and its key has not been withdrawn. (The policy is part of this very
+    /// validator; requirements are checked anew each time.)
+    fn still_holds(&self, verdict: &Verdict) -> bool {
+        let end = verdict.verified.expires() + self.policy.clock_skew.min(Policy::MAX_SKEW);
+        self.clock.now() < end && self.keys.publishes(&verdict.kid, &verdict.key)
+    }
+
+    async fn judge(&self, token: &str) -> Result<Verdict, Rejected> {
         let jwt = check::parse(token)?;
         check::world(&jwt, self.policy.world)?;
         let claims = jwt.unverified_claims();
@@ -59,8 +85,10 @@ impl Validator {
         self.audience(claims)?;
         refuse_id_token(claims)?;
         let expires = check::times(claims, self.clock.now(), self.policy.clock_skew)?;
-        let _key = check::signature(&jwt, &self.keys, tid).await?;
-        Ok(Verified::new(jwt.into_unverified_claims(), expires))
+        let key = check::signature(&jwt, &self.keys, tid).await?;
+        let kid = jwt.header().kid.clone().unwrap_or_default();
+        let verified = Verified::new(jwt.into_unverified_claims(), expires);
+        Ok(Verdict { verified, kid, key })
     }
 
     fn audience(&self, claims: &Map<String, Value>) -> Result<(), Rejected> {
