@@ -1,0 +1,109 @@
+//! The admin listener: `/startup` (did it start), `/readiness` (can it do its work now), `/liveness` (does it answer),
+//! `/metrics`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use entrant_types::{Fault, Whose};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What probes ask about.
+#[derive(Default)]
+pub(crate) struct Health {
+    started: AtomicBool,
+    checks: Vec<(&'static str, Check)>,
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.checks.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Health {
+    /// Adds what must hold for readiness; the error is a sentence without secrets.
+    pub(crate) fn require(
+        &mut self,
+        name: &'static str,
+        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        self.checks.push((name, Box::new(check)));
+    }
+
+    /// Says that start-up is over.
+    pub(crate) fn started(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
+    fn readiness(&self) -> (StatusCode, Value) {
+        let mut ready = self.started.load(Ordering::Acquire);
+        let mut report = serde_json::Map::new();
+        for (name, check) in &self.checks {
+            let result = check();
+            ready &= result.is_ok();
+            report.insert((*name).to_owned(), result.err().map_or(json!("ok"), Value::String));
+        }
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, json!({ "ready": ready, "checks": report }))
+    }
+}
+
+/// Serves probes and metrics until `shutdown`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    health: Arc<Health>,
+    metrics: PrometheusHandle,
+    shutdown: CancellationToken,
+) -> Result<(), Fault> {
+    let router = Router::new()
+        .route("/startup", get(startup))
+        .route("/readiness", get(readiness))
+        .route("/liveness", get(async || "alive"))
+        .with_state(health)
+        .route("/metrics", get(async move || ([("content-type", "text/plain; version=0.0.4")], metrics.render())));
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(|error| {
+        Fault::new(Whose::Network, format!("The admin listener failed: {error}."), "Restart the process.")
+    })
+}
+
+async fn startup(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
+    if health.started.load(Ordering::Acquire) {
+        (StatusCode::OK, "started")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting")
+    }
+}
+
+async fn readiness(State(health): State<Arc<Health>>) -> (StatusCode, Json<Value>) {
+    let (status, report) = health.readiness();
+    (status, Json(report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_needs_the_start_and_every_check() {
+        let mut health = Health::default();
+        health.require("token", || Ok(()));
+        assert_eq!(health.readiness().0, StatusCode::SERVICE_UNAVAILABLE);
+        health.started();
+        assert_eq!(health.readiness().0, StatusCode::OK);
+        health.require("redis", || Err("not connected".to_owned()));
+        let (status, report) = health.readiness();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(report["checks"], json!({"token": "ok", "redis": "not connected"}));
+    }
+}

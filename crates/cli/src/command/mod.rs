@@ -1,0 +1,28 @@
+//! The commands, each a composition of parts.
+
+use entrant_host::ProcessEnv;
+use entrant_types::Fault;
+
+use crate::arguments::{Parsed, Verb};
+use crate::ending::{self, Ending};
+use crate::settings::Settings;
+use crate::variable::Command;
+use crate::{reference, telemetry};
+
+/// Runs what was asked for, to its end.
+pub(crate) async fn run(parsed: Parsed) -> Ending {
+    let Verb::Command(command) = parsed.verb else {
+        ending::print(&reference::page());
+        return Ending::Done;
+    };
+    match settings(command, &parsed) {
+        Ok(_settings) => Ending::broken("not built yet"),
+        Err(fault) => fault.into(),
+    }
+}
+
+fn settings(command: Command, parsed: &Parsed) -> Result<Settings, Fault> {
+    let settings = Settings::resolve(command, parsed, &ProcessEnv)?;
+    telemetry::log(&settings)?;
+    Ok(settings)
+}

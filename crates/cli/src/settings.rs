@@ -1,0 +1,266 @@
+//! Where each value comes from: flag, attached ready file, environment, config file, default, in this order.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use entrant_types::{Code, Env, Fault, Retry, Secret, Whose};
+
+use crate::arguments::Parsed;
+use crate::ready::Ready;
+use crate::variable::{self, Command, Kind, Variable};
+
+/// No configuration of ours comes near it; a wrong path (a device, a log) must not fill the memory.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The settings of one command, resolved and kept with their origin.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    command: Command,
+    values: BTreeMap<&'static str, (Vec<String>, Origin)>,
+    secrets: BTreeMap<&'static str, Secret>,
+    /// The ready file that was attached, if any.
+    pub(crate) attached: Option<Ready>,
+}
+
+/// Who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    Flag,
+    Attached,
+    Env(&'static str),
+    File(PathBuf),
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("given as a flag"),
+            Self::Attached => f.write_str("from the attached ready file"),
+            Self::Env(name) => write!(f, "from the environment variable {name}"),
+            Self::File(path) => write!(f, "from {}", path.display()),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
+
+/// A failure of configuration.
+pub(crate) fn bad(what: impl Into<String>, fix: impl Into<String>) -> Fault {
+    Fault::new(Whose::Configuration, what, fix).retry(Retry::Never).code(Code::Entrant("bad_configuration"))
+}
+
+impl Settings {
+    /// Resolves every setting of `command`. Reads the config file and the attached ready file, nothing else.
+    ///
+    /// # Errors
+    /// When one of them cannot be read or understood.
+    pub(crate) fn resolve(command: Command, parsed: &Parsed, env: &dyn Env) -> Result<Self, Fault> {
+        let place = |variable: &Variable| {
+            let flag = parsed.flags.get(variable.flag).and_then(|values| values.last().cloned());
+            flag.or_else(|| variable.env_for(command).find_map(|name| env.get(name))).map(PathBuf::from)
+        };
+        let file = place(&variable::CONFIG).map(|path| Ok((read_config(&path)?, path))).transpose()?;
+        let attached = place(&variable::ATTACH)
+            .filter(|_| variable::ATTACH.commands.contains(&command))
+            .map(|path| Ready::read(&path))
+            .transpose()?;
+        let lent = attached.as_ref().map(Ready::settings).unwrap_or_default();
+
+        let (mut values, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+        for variable in variable::of(command) {
+            let from_env = || variable.env_for(command).find_map(|name| Some((name, env.get(name)?)));
+            if variable.kind == Kind::Secret {
+                let lent = lent.get(variable.flag).cloned();
+                if let Some(value) = lent.or_else(|| from_env().map(|(_, value)| value)) {
+                    secrets.insert(variable.flag, Secret::new(value));
+                }
+                continue;
+            }
+            let resolved = if let Some(values) = parsed.flags.get(variable.flag) {
+                Some((values.clone(), Origin::Flag))
+            } else if let Some(value) = lent.get(variable.flag) {
+                Some((vec![value.clone()], Origin::Attached))
+            } else if let Some((name, value)) = from_env() {
+                Some((split(variable, &value), Origin::Env(name)))
+            } else if let Some((values, path)) =
+                file.as_ref().and_then(|(values, path)| Some((values.get(&variable.key())?, path)))
+            {
+                Some((values.clone(), Origin::File(path.clone())))
+            } else {
+                variable.default.map(|value| (vec![value.to_owned()], Origin::Default))
+            };
+            if let Some(resolved) = resolved {
+                values.insert(variable.flag, resolved);
+            }
+        }
+        Ok(Self { command, values, secrets, attached })
+    }
+
+    /// The command these are for.
+    pub(crate) fn command(&self) -> Command {
+        self.command
+    }
+
+    /// The text of a setting.
+    pub(crate) fn text(&self, variable: &Variable) -> Option<&str> {
+        self.values.get(variable.flag).and_then(|(values, _)| values.last()).map(String::as_str)
+    }
+
+    /// Every value of a repeatable setting.
+    pub(crate) fn many(&self, variable: &Variable) -> &[String] {
+        self.values.get(variable.flag).map_or(&[], |(values, _)| values)
+    }
+
+    /// A setting that must be there.
+    pub(crate) fn required(&self, variable: &Variable) -> Result<&str, Fault> {
+        self.text(variable).ok_or_else(|| {
+            bad(
+                format!("{} is not set, and `entrant {}` needs it.", variable.spelled(), self.command.name()),
+                format!("Set {}: {}.", variable.spelled(), lower_first(variable.help)),
+            )
+        })
+    }
+
+    /// A setting as a typed value, if it is set.
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&self, variable: &Variable) -> Result<Option<T>, Fault> {
+        self.text(variable).map(|text| self.parse(variable, text)).transpose()
+    }
+
+    /// A setting as a typed value that must be there.
+    pub(crate) fn required_as<T: FromStr<Err: fmt::Display>>(&self, variable: &Variable) -> Result<T, Fault> {
+        self.parse(variable, self.required(variable)?)
+    }
+
+    fn parse<T: FromStr<Err: fmt::Display>>(&self, variable: &Variable, text: &str) -> Result<T, Fault> {
+        text.parse().map_err(|why: T::Err| self.wrong(variable, &why.to_string()))
+    }
+
+    /// One of several words.
+    pub(crate) fn word<T: Copy>(&self, variable: &Variable, words: &[(&str, T)]) -> Result<Option<T>, Fault> {
+        let Some(text) = self.text(variable) else { return Ok(None) };
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Ok(Some(*value)),
+            None => {
+                let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                Err(self.wrong(variable, &format!("it is none of {}", known.join(", "))))
+            }
+        }
+    }
+
+    /// Whether a switch is on.
+    pub(crate) fn on(&self, variable: &Variable) -> bool {
+        self.text(variable).is_some_and(|text| matches!(text, "true" | "1" | "on" | "yes"))
+    }
+
+    /// A path.
+    pub(crate) fn path(&self, variable: &Variable) -> Option<PathBuf> {
+        self.text(variable).map(PathBuf::from)
+    }
+
+    /// A secret of the environment.
+    pub(crate) fn secret(&self, variable: &Variable) -> Option<&Secret> {
+        self.secrets.get(variable.flag)
+    }
+
+    /// Whether a person or file set this, rather than its default.
+    pub(crate) fn is_chosen(&self, variable: &Variable) -> bool {
+        self.values.get(variable.flag).is_some_and(|(_, origin)| *origin != Origin::Default)
+    }
+
+    /// The fault of a value that cannot be used. Says which value, who gave it, and what it is for.
+    pub(crate) fn wrong(&self, variable: &Variable, why: &str) -> Fault {
+        let (value, origin) = match self.values.get(variable.flag) {
+            Some((values, origin)) => (values.last().map_or("", String::as_str), origin.clone()),
+            None => ("", Origin::Default),
+        };
+        let shown: String = value.chars().filter(|c| !c.is_control()).take(120).collect();
+        bad(
+            format!("`{shown}` ({origin}) cannot be used for {}: {why}.", variable.spelled()),
+            format!("Correct {}: {}.", variable.spelled(), lower_first(variable.help)),
+        )
+    }
+}
+
+fn split(variable: &Variable, value: &str) -> Vec<String> {
+    match variable.kind {
+        Kind::Many => value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect(),
+        _ => vec![value.to_owned()],
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        // An acronym keeps its capitals.
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
+            first.to_lowercase().collect::<String>() + letters.as_str()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Reads a small file of the configuration.
+pub(crate) fn read_small(path: &Path, what: &str) -> Result<String, Fault> {
+    use std::io::Read as _;
+    let failed = |why: String| {
+        bad(format!("The {what} {} cannot be read: {why}.", path.display()), "Name a file that exists and is readable.")
+    };
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| failed(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(failed(format!("it is larger than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+fn read_config(path: &Path) -> Result<BTreeMap<String, Vec<String>>, Fault> {
+    let text = read_small(path, "config file")?;
+    let refuse = |why: String, fix: &str| Err(bad(format!("The config file {} {why}.", path.display()), fix));
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            return refuse(format!("is not TOML (line {line}): {}", error.message()), "Correct that line.");
+        }
+    };
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let known = variable::ALL.iter().find(|variable| variable.key() == key);
+        match known.map(|variable| variable.kind) {
+            None => {
+                return refuse(
+                    format!("has an unknown key `{key}`"),
+                    "Remove it, or see docs/reference/configuration.md.",
+                );
+            }
+            Some(Kind::Secret | Kind::Place) => {
+                return refuse(format!("must not hold `{key}`"), "Set it in the environment.");
+            }
+            Some(_) => {}
+        }
+        let Some(texts) = texts(&value) else {
+            return refuse(format!("has a `{key}` that is no text, number, switch or list of texts"), "Correct it.");
+        };
+        values.insert(key, texts);
+    }
+    Ok(values)
+}
+
+fn texts(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Integer(number) => Some(vec![number.to_string()]),
+        toml::Value::Boolean(on) => Some(vec![on.to_string()]),
+        toml::Value::Array(items) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
