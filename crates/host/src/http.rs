@@ -3,12 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use entrant_types::outside::{HttpError, HttpReply, HttpRequest, Method};
-use entrant_types::{BoxFuture, Clock, Fault, HttpTransport, Secret};
+use entrant_types::{BoxFuture, Fault, HttpTransport, Secret};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -42,13 +41,13 @@ impl HyperTransport {
     ///
     /// # Errors
     /// When TLS cannot be configured.
-    pub fn new(trust: &Trust, dial: DialPolicy, clock: &Arc<dyn Clock>) -> Result<Self, Fault> {
+    pub fn new(trust: &Trust, dial: DialPolicy) -> Result<Self, Fault> {
         let mut tcp = HttpConnector::new_with_resolver(PolicyResolver(dial));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_LIMIT));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(trust, clock)?)
+            .with_tls_config(tls::client_config(trust)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);

@@ -3,12 +3,14 @@
 //! The only crate that reads time, randomness or the environment, or starts a process (design invariant 4). Everything
 //! else takes an [`entrant_types::Outside`], made once per process by [`outside`].
 
+mod child;
 mod clock;
 mod command;
 mod dial;
 mod entropy;
 mod env;
 mod file;
+mod folder;
 mod http;
 pub mod tls;
 
@@ -17,12 +19,14 @@ use std::sync::Arc;
 
 use entrant_types::{Clock, Env as _, Fault, Outside};
 
+pub use crate::child::{Child, find_program};
 pub use crate::clock::{Lapse, LapseClock, SystemClock};
 pub use crate::command::ProcessCommands;
 pub use crate::dial::DialPolicy;
 pub use crate::entropy::OsEntropy;
 pub use crate::env::ProcessEnv;
 pub use crate::file::DiskFiles;
+pub use crate::folder::{Folder, private_folder};
 pub use crate::http::HyperTransport;
 
 /// What a process may choose about its outside.
@@ -44,7 +48,7 @@ pub fn outside(config: HostConfig) -> Result<Outside, Fault> {
     let clock: Arc<dyn Clock> = clock(config.lapse);
     let ca_file = config.ca_file.or_else(|| ProcessEnv.get("SSL_CERT_FILE").map(PathBuf::from));
     let trust = tls::Trust::load(ca_file.as_deref())?;
-    let http = HyperTransport::new(&trust, config.dial, &clock)?;
+    let http = HyperTransport::new(&trust, config.dial)?;
     Ok(Outside {
         clock,
         entropy: Arc::new(OsEntropy),

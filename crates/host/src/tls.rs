@@ -3,13 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use entrant_types::{Clock, Code, Fault, Retry, Whose};
+use entrant_types::{Code, Fault, Retry, Whose};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::time_provider::TimeProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 
 /// Which CA certificates a client trusts, parsed once.
@@ -81,13 +79,13 @@ fn internal(error: &rustls::Error) -> Fault {
     Fault::new(Whose::Entrant, format!("TLS cannot be configured: {error}."), "Report this.")
 }
 
-/// A TLS client for this trust. Certificates are checked by `clock`, sessions are resumed, versions are 1.2 and 1.3.
+/// A TLS client for this trust. Sessions are resumed, versions are 1.2 and 1.3. Certificates are judged by the machine's
+/// own time, also under a lapsed clock: browsers and other programs that meet the same certificates know no other.
 ///
 /// # Errors
 /// When the TLS library refuses its own defaults.
-pub fn client_config(trust: &Trust, clock: &Arc<dyn Clock>) -> Result<ClientConfig, Fault> {
-    let time = Arc::new(ClockTime(Arc::clone(clock)));
-    let builder = ClientConfig::builder_with_details(provider(), time)
+pub fn client_config(trust: &Trust) -> Result<ClientConfig, Fault> {
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| internal(&error))?;
     if matches!(trust.source, TrustSource::System) {
@@ -148,17 +146,6 @@ pub fn server_config(certificate_pem: &[u8], key_pem: &[u8], alpn: &[&str]) -> R
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| internal(&error))?;
     Ok(Arc::new(config))
-}
-
-/// Lets certificates be judged by the process's clock, so that a lapsed clock is one clock for everything.
-#[derive(Debug)]
-struct ClockTime(Arc<dyn Clock>);
-
-impl TimeProvider for ClockTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(self.0.now().secs()).ok()?;
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use entrant_host::tls::{self, Trust};
-use entrant_host::{DialPolicy, HyperTransport, clock};
+use entrant_host::{DialPolicy, HyperTransport};
 use entrant_types::HttpTransport as _;
 use entrant_types::outside::{HttpError, HttpRequest};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -61,7 +61,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, reply: &str) {
 }
 
 fn transport(dial: DialPolicy, ca_file: Option<PathBuf>) -> HyperTransport {
-    HyperTransport::new(&Trust::load(ca_file.as_deref()).unwrap(), dial, &clock(None)).unwrap()
+    HyperTransport::new(&Trust::load(ca_file.as_deref()).unwrap(), dial).unwrap()
 }
 
 struct Certified {
