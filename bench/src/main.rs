@@ -1,0 +1,23 @@
+//! Side-by-side runs of published clients and Entrant. `cargo xtask peers|bench AREA` calls this.
+
+mod tokens;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["peers", "tokens"] => tokens::faults::run().await,
+        ["client", client, row, base] => tokens::client::run(client, row, base).await,
+        _ => Err("usage: entrant-bench peers tokens".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("entrant-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

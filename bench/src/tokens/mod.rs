@@ -1,0 +1,8 @@
+//! The token path: the same faults and the same load for azure_identity, azure-identity, MSAL and ours.
+
+pub mod client;
+mod endpoint;
+pub mod faults;
+
+/// Whatever went wrong in a run; the run stops with it.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
