@@ -8,8 +8,10 @@
     reason = "a tool of the workshop: it starts cargo and package managers, and speaks to a terminal"
 )]
 
+mod docs;
 mod install;
 mod run;
+mod sdk;
 mod test;
 mod tidy;
 
@@ -21,6 +23,7 @@ cargo xtask COMMAND
   test     install what the tests need, then formatting, tidy, lints and every test (what CI runs)
   tidy     layer edges, banned crates, licences, sizes of files and functions, module documentation
   docs     write the reference pages that come from code
+  sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
 ";
 
@@ -29,7 +32,8 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
-        Some("docs") => tidy::metrics::write(),
+        Some("sdk") => sdk::matrix(false),
+        Some("docs") => docs::write(),
         Some("install") => install::all(),
         _ => {
             eprint!("{USAGE}");

@@ -1,0 +1,178 @@
+//! `cargo xtask sdk`: other people's clients, unmodified, against a running `entrant dev`; the result is a page.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::run;
+
+const PAGE: &str = "docs/reference/sdk-matrix.md";
+/// No case takes longer than a few seconds; the slowest clients retry for twenty before they give up.
+const LIMIT: Duration = Duration::from_secs(60);
+/// A debug build on busy cores is ready well within this.
+const READY: Duration = Duration::from_secs(60);
+
+/// A language's interpreter with its installed packages, and the scripts it runs.
+struct Language {
+    interpreter: PathBuf,
+    folder: PathBuf,
+    scripts: &'static [&'static str],
+}
+
+/// One case and how it ended.
+struct Outcome {
+    client: String,
+    name: String,
+    needs: String,
+    failure: Option<String>,
+}
+
+/// Installs the packages, starts the system, runs every case, writes the page. With `check`, the page is left alone.
+pub(crate) fn matrix(check: bool) -> Result<(), String> {
+    let languages = [python()?, node()?];
+    run::run("cargo", &["build", "--quiet", "--package", "entrant"])?;
+    let folder = run::root().join("target/conformance");
+    let ready = folder.join("ready.json");
+    let _ = std::fs::remove_file(&ready);
+    let mut system = start(&ready, &folder)?;
+    let outcomes = wait_for(&ready, &mut system).and_then(|ca| run_all(&languages, &ready, &ca));
+    let _ = system.kill();
+    let _ = system.wait();
+    let outcomes = outcomes?;
+
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.failure.is_some()).collect();
+    for outcome in &failed {
+        eprintln!("\n{}: {}\n{}", outcome.client, outcome.name, outcome.failure.as_deref().unwrap_or_default());
+    }
+    if !check {
+        std::fs::write(run::root().join(PAGE), page(&outcomes)).map_err(|error| format!("{PAGE}: {error}"))?;
+    }
+    println!("{} passed, {} failed", outcomes.len() - failed.len(), failed.len());
+    if failed.is_empty() { Ok(()) } else { Err("some clients do not work as they should".to_owned()) }
+}
+
+fn python() -> Result<Language, String> {
+    let folder = run::root().join("target/conformance/python");
+    let interpreter = folder.join("bin/python");
+    if !interpreter.is_file() {
+        run::run("python3", &["-m", "venv", "target/conformance/python"])?;
+    }
+    let wanted = "conformance/sdk/python/requirements.txt";
+    run::run(
+        &interpreter.to_string_lossy(),
+        &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", wanted],
+    )?;
+    let scripts = &["msal_client.py", "azure_identity_client.py", "redis_entraid_client.py", "flask_client.py"];
+    Ok(Language { interpreter, folder: run::root().join("conformance/sdk/python"), scripts })
+}
+
+/// Node finds packages beside the script only, so the scripts are copied to where the packages are.
+fn node() -> Result<Language, String> {
+    let folder = run::root().join("target/conformance/node");
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let source = run::root().join("conformance/sdk/node");
+    for entry in std::fs::read_dir(&source).map_err(|error| error.to_string())?.flatten() {
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).map_err(|error| error.to_string())?;
+    }
+    let prefix = folder.to_string_lossy().into_owned();
+    run::run("npm", &["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix])?;
+    let scripts = &["msal_client.mjs", "azure_identity_client.mjs", "redis_entraid_client.mjs"];
+    Ok(Language { interpreter: "node".into(), folder, scripts })
+}
+
+fn start(ready: &Path, folder: &Path) -> Result<Child, String> {
+    let log = std::fs::File::create(folder.join("entrant.log")).map_err(|error| error.to_string())?;
+    let log_again = log.try_clone().map_err(|error| error.to_string())?;
+    Command::new(run::root().join("target/debug/entrant"))
+        .args(["dev", "--ports", "auto", "--ready-file"])
+        .arg(ready)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(log_again)
+        .spawn()
+        .map_err(|error| format!("entrant cannot be started: {error}"))
+}
+
+/// Waits for the ready file and returns the path of the CA.
+fn wait_for(ready: &Path, system: &mut Child) -> Result<String, String> {
+    let started = Instant::now();
+    loop {
+        let facts = std::fs::read(ready).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        if let Some(facts) = facts {
+            return Ok(facts["ca_path"].as_str().unwrap_or_default().to_owned());
+        }
+        if started.elapsed() > READY || system.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return Err("entrant dev did not become ready; see target/conformance/entrant.log".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn run_all(languages: &[Language], ready: &Path, ca: &str) -> Result<Vec<Outcome>, String> {
+    let mut outcomes = Vec::new();
+    for language in languages {
+        for script in language.scripts {
+            let path = language.folder.join(script).to_string_lossy().into_owned();
+            let list = run::output(&language.interpreter.to_string_lossy(), &[&path, "--list"])?;
+            for case in list.lines() {
+                let case: Value = serde_json::from_str(case).map_err(|error| format!("{script}: {error}"))?;
+                let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
+                let failure = run_case(&language.interpreter, &path, &text("case"), ready, ca)?;
+                println!("{} {} … {}", text("client"), text("name"), if failure.is_none() { "ok" } else { "FAILED" });
+                outcomes.push(Outcome { client: text("client"), name: text("name"), needs: text("needs"), failure });
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Runs one case in a process of its own; its output is the reason if it fails.
+fn run_case(interpreter: &Path, script: &str, case: &str, ready: &Path, ca: &str) -> Result<Option<String>, String> {
+    let output = run::root().join("target/conformance/case.log");
+    let log = std::fs::File::create(&output).map_err(|error| error.to_string())?;
+    let log_again = log.try_clone().map_err(|error| error.to_string())?;
+    let mut process = Command::new(interpreter)
+        .args([script, case])
+        .env("ENTRANT_READY", ready)
+        .env("NODE_EXTRA_CA_CERTS", ca)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(log_again)
+        .spawn()
+        .map_err(|error| format!("{script}: {error}"))?;
+    let started = Instant::now();
+    loop {
+        if let Some(status) = process.try_wait().map_err(|error| error.to_string())? {
+            let said = std::fs::read_to_string(&output).unwrap_or_default();
+            return Ok((!status.success()).then_some(said));
+        }
+        if started.elapsed() > LIMIT {
+            let _ = process.kill();
+            let _ = process.wait();
+            return Ok(Some(format!("no end after {} s", LIMIT.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn page(outcomes: &[Outcome]) -> String {
+    let mut page = String::from(
+        "# Other people's clients\n\nWritten by `cargo xtask sdk`: unmodified packages from PyPI and npm, each case in a process of \
+         its own, against `entrant dev`. The versions are pinned in `conformance/sdk/python/requirements.txt` and \
+         `conformance/sdk/node/package.json`. *Told* is what the client had to be given beyond its ordinary configuration: \
+         variables alone (`entrant emulator env` prints them), or options in code.\n",
+    );
+    let mut client = "";
+    for outcome in outcomes {
+        if outcome.client != client {
+            client = &outcome.client;
+            let _ = write!(page, "\n## {client}\n\n| case | works | told |\n|---|---|---|\n");
+        }
+        let works = if outcome.failure.is_none() { "yes" } else { "**no**" };
+        let _ = writeln!(page, "| {} | {works} | {} |", outcome.name, outcome.needs);
+    }
+    page
+}
