@@ -1,1 +1,5 @@
 //! RESP relays: the sidecar, the gate, the embedded store.
+
+pub mod assignments;
+pub mod gate;
+pub mod store;

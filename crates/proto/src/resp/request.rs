@@ -65,6 +65,12 @@ impl RequestFramer {
         matches!(self.state, State::Start) && self.scanned == 0 && !self.started
     }
 
+    /// Whether nothing of an unfinished command has been handed out: what was looked at may still be replaced.
+    #[must_use]
+    pub const fn at_command_start(&self) -> bool {
+        !self.started
+    }
+
     /// The next piece of `bytes`, which are all bytes not yet handed out. `None`: more are needed.
     ///
     /// # Errors

@@ -1,0 +1,180 @@
+//! The Redis behind the gate: the embedded store, a Unix socket, or TCP.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use entrant_proto::resp::{Value, encode_command};
+use entrant_types::{Code, Fault, Outside, Retry, Secret, Whose};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::store::Store;
+
+/// How long connecting to the backend and one exchange with it may take; it is on this machine or beside it.
+pub(super) const BACKEND_LIMIT: Duration = Duration::from_secs(5);
+/// Room between the gate and the embedded store: one large read's worth.
+const PIPE_BYTES: usize = 64 << 10;
+/// Longest reply to one of the gate's own commands.
+const MAX_OWN_REPLY: usize = 1 << 20;
+
+/// A connection to a Redis.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Where commands go once their sender is known.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// The store in this process: for development, never a database.
+    Embedded(Store),
+    /// A Redis or Valkey on a Unix socket.
+    Unix(PathBuf),
+    /// A Redis or Valkey on plain TCP, on this machine or on a trusted network.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// The administrator that the gate logs in as to keep its ACL users, if `default` may not.
+        admin: Option<(String, Secret)>,
+    },
+}
+
+/// As the command line names it, without credentials.
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(_) => f.write_str("embedded"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port, .. } => write!(f, "redis://{host}:{port}"),
+        }
+    }
+}
+
+impl Backend {
+    /// Reads `embedded`, `unix:PATH` or `redis://[USER:PASSWORD@]HOST[:PORT]`.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn parse(text: &str, outside: &Outside) -> Result<Self, Fault> {
+        let bad = || {
+            Fault::new(
+                Whose::Configuration,
+                "The Redis behind the gate is not given in a form that can be used.",
+                "Write embedded, unix:PATH or redis://[USER:PASSWORD@]HOST[:PORT].",
+            )
+            .retry(Retry::Never)
+            .code(Code::Entrant("bad_backend"))
+        };
+        if text == "embedded" {
+            return Ok(Self::Embedded(Store::new(crate::store::StoreConfig::default(), outside)));
+        }
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(path.into()));
+        }
+        let rest = text.strip_prefix("redis://").ok_or_else(bad)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (admin, address) = match rest.rsplit_once('@') {
+            None => (None, rest),
+            Some((credentials, address)) => {
+                let (user, password) = credentials.split_once(':').ok_or_else(bad)?;
+                let user = if user.is_empty() { "default" } else { user };
+                (Some((user.to_owned(), Secret::from(password))), address)
+            }
+        };
+        let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, port)) => (host, port.strip_prefix(':')),
+            None => address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port))),
+        };
+        let port = port.map_or(Ok(6379), str::parse).map_err(|_| bad())?;
+        if host.is_empty() || host.contains(['/', '@', ':']) && !host.contains("::") {
+            return Err(bad());
+        }
+        Ok(Self::Tcp { host: host.to_owned(), port, admin })
+    }
+
+    /// Opens a connection; nobody is logged in on it.
+    pub(super) async fn connect(&self) -> Result<Box<dyn Stream>, Fault> {
+        let connecting = async {
+            Ok::<Box<dyn Stream>, std::io::Error>(match self {
+                Self::Embedded(store) => {
+                    let (near, far) = tokio::io::duplex(PIPE_BYTES);
+                    tokio::spawn(store.clone().serve(far));
+                    Box::new(near)
+                }
+                Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
+                Self::Tcp { host, port, .. } => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    stream.set_nodelay(true)?;
+                    Box::new(stream)
+                }
+            })
+        };
+        match tokio::time::timeout(BACKEND_LIMIT, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
+            Err(_) => Err(self.unreachable("no answer in time")),
+        }
+    }
+
+    /// Opens a connection of the administrator.
+    pub(super) async fn connect_admin(&self) -> Result<Box<dyn Stream>, Fault> {
+        let mut stream = self.connect().await?;
+        if let Self::Tcp { admin: Some((user, password)), .. } = self {
+            let mut command = BytesMut::new();
+            encode_command(&mut command, &["AUTH", user, password.expose()]);
+            let replies = exchange(&mut stream, &command, 1).await.map_err(|why| self.unreachable(&why))?;
+            if let Some(Value::Error(text)) = replies.first() {
+                return Err(self.refused("the administrator's password", text));
+            }
+        }
+        Ok(stream)
+    }
+
+    pub(super) fn unreachable(&self, why: &str) -> Fault {
+        Fault::new(
+            Whose::Network,
+            format!("The Redis behind the gate ({self}) cannot be reached: {why}."),
+            "Start it, or name another one.",
+        )
+        .code(Code::Entrant("backend_unreachable"))
+    }
+
+    pub(super) fn refused(&self, what: &str, reply: &[u8]) -> Fault {
+        let reply = String::from_utf8_lossy(reply).into_owned();
+        let code = reply.split(' ').next().unwrap_or_default().to_owned();
+        Fault::new(
+            Whose::Configuration,
+            format!("The Redis behind the gate ({self}) refused {what}: {reply}"),
+            "The gate needs a user there that may run ACL SETUSER, and Redis 7 or Valkey.",
+        )
+        .code(Code::Redis(code))
+        .code(Code::Entrant("backend_refused"))
+    }
+}
+
+/// Sends commands and collects `count` replies within the limit. The error is the end of a sentence.
+pub(super) async fn exchange(stream: &mut dyn Stream, commands: &[u8], count: usize) -> Result<Vec<Value>, String> {
+    let talking = async {
+        stream.write_all(commands).await.map_err(|error| error.to_string())?;
+        stream.flush().await.map_err(|error| error.to_string())?;
+        let (mut bytes, mut replies) = (BytesMut::new(), Vec::with_capacity(count));
+        while replies.len() < count {
+            match Value::parse(&bytes).map_err(|error| error.to_string())? {
+                Some((value, taken)) => {
+                    replies.push(value);
+                    drop(bytes.split_to(taken));
+                }
+                None if bytes.len() > MAX_OWN_REPLY => return Err("its reply is too long".to_owned()),
+                None => {
+                    if stream.read_buf(&mut bytes).await.map_err(|error| error.to_string())? == 0 {
+                        return Err("it closed the connection".to_owned());
+                    }
+                }
+            }
+        }
+        Ok(replies)
+    };
+    tokio::time::timeout(BACKEND_LIMIT, talking).await.map_err(|_| "no answer in time".to_owned())?
+}

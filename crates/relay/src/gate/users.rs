@@ -1,0 +1,113 @@
+//! Access strings as real ACL users of the backend: one user for each object id, with a password that only this
+//! process knows. The backend itself then decides what each may do, also in transactions and scripts.
+
+use aws_lc_rs::hmac;
+use bytes::BytesMut;
+use entrant_proto::resp::{Value, encode_command};
+use entrant_types::{Entropy, Fault, ObjectId, Secret};
+
+use super::backend::{Backend, Stream, exchange};
+use super::credentials::backend_auth;
+use crate::assignments::{AccessString, AssignmentMap};
+
+/// What a managed service keeps for itself, whatever the access string says: who may log in, and the server's
+/// configuration, persistence, replication, modules and life. Azure blocks these commands too. Subtracted after
+/// the access string; `ACL WHOAMI`, `ACL CAT` and `ACL DRYRUN` stay.
+const WITHHELD: [&str; 22] = [
+    "-acl|setuser",
+    "-acl|deluser",
+    "-acl|getuser",
+    "-acl|list",
+    "-acl|users",
+    "-acl|load",
+    "-acl|save",
+    "-acl|log",
+    "-bgrewriteaof",
+    "-bgsave",
+    "-config",
+    "-debug",
+    "-failover",
+    "-migrate",
+    "-module",
+    "-psync",
+    "-replconf",
+    "-replicaof",
+    "-save",
+    "-shutdown",
+    "-slaveof",
+    "-sync",
+];
+
+/// Keeps the backend's users.
+#[derive(Debug)]
+pub(super) struct Users {
+    backend: Backend,
+    key: hmac::Key,
+}
+
+impl Users {
+    pub(super) fn new(backend: Backend, entropy: &dyn Entropy) -> Self {
+        let mut seed = [0_u8; 32];
+        entropy.fill(&mut seed);
+        Self { backend, key: hmac::Key::new(hmac::HMAC_SHA256, &seed) }
+    }
+
+    /// The backend password of an object id: the same while this process lives, a new one after.
+    pub(super) fn password(&self, object_id: ObjectId) -> Secret {
+        let tag = hmac::sign(&self.key, object_id.guid().as_bytes());
+        Secret::new(tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Makes or changes users in place; live connections keep their user and feel the change at once.
+    pub(super) async fn set(&self, map: &AssignmentMap) -> Result<(), Fault> {
+        let mut commands = BytesMut::new();
+        for (object_id, assignment) in map {
+            self.set_user(&mut commands, *object_id, &assignment.access);
+        }
+        self.run(&commands, map.keys().copied().collect()).await
+    }
+
+    /// Deletes users; the backend closes their connections.
+    pub(super) async fn remove(&self, object_ids: &[ObjectId]) -> Result<(), Fault> {
+        let mut commands = BytesMut::new();
+        for object_id in object_ids {
+            encode_command(&mut commands, &["ACL", "DELUSER", &object_id.to_string()]);
+        }
+        self.run(&commands, object_ids.to_vec()).await
+    }
+
+    /// A connection on which this object id is logged in.
+    pub(super) async fn enter(&self, object_id: ObjectId) -> Result<Box<dyn Stream>, Fault> {
+        let mut stream = self.backend.connect().await?;
+        let command = backend_auth(object_id, &self.password(object_id));
+        let replies = exchange(&mut stream, &command, 1).await.map_err(|why| self.backend.unreachable(&why))?;
+        match replies.first() {
+            Some(Value::Error(text)) => Err(self.backend.refused("a log-in of the gate", text)),
+            _ => Ok(stream),
+        }
+    }
+
+    fn set_user(&self, out: &mut BytesMut, object_id: ObjectId, access: &AccessString) {
+        let (user, password) = (object_id.to_string(), self.password(object_id));
+        let password = format!(">{}", password.expose());
+        let mut args = vec!["ACL", "SETUSER", &user, "reset", "on", &password];
+        args.extend(access.rules());
+        args.extend(WITHHELD);
+        encode_command(out, &args);
+    }
+
+    async fn run(&self, commands: &[u8], object_ids: Vec<ObjectId>) -> Result<(), Fault> {
+        if object_ids.is_empty() {
+            return Ok(());
+        }
+        let mut stream = self.backend.connect_admin().await?;
+        let replies =
+            exchange(&mut stream, commands, object_ids.len()).await.map_err(|why| self.backend.unreachable(&why))?;
+        for (reply, object_id) in replies.iter().zip(object_ids) {
+            if let Value::Error(text) = reply {
+                return Err(self.backend.refused(&format!("the access policy of {object_id}"), text));
+            }
+        }
+        Ok(())
+    }
+}
