@@ -1,0 +1,72 @@
+//! Sign-out: ends the session, tells the other apps, goes back where the app registered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Query, State as Shared};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use super::authorize::{SESSION_COOKIE, session_of};
+use super::redirect;
+use crate::directory::App;
+use crate::journal::Entry;
+use crate::pages;
+use crate::state::State;
+
+/// `GET|POST /{tenant}/oauth2/v2.0/logout`
+pub(super) async fn logout(
+    Shared(state): Shared<Arc<State>>,
+    Query(parameters): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let posted: BTreeMap<String, String> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let parameter = |name: &str| parameters.get(name).or_else(|| posted.get(name)).cloned();
+    let session = session_of(&state, &headers);
+    let mut notify = Vec::new();
+    if let Some((secret, session)) = &session {
+        state.grants.lock().sessions.take(secret);
+        let apps = state.directory.apps.iter().filter(|app| session.clients.contains(&app.client_id));
+        notify.extend(apps.filter_map(|app| front_channel(&state, app, &session.sid)));
+    }
+    state.journal.add(Entry {
+        number: 0,
+        at: state.now(),
+        from: "browser".into(),
+        to: "Entra".into(),
+        what: "sign-out".into(),
+        status: 200,
+        code: None,
+        explanation: None,
+        trace_id: None,
+        millis: None,
+        tokens: Vec::new(),
+    });
+    // A return address is honoured when an app registered it, and the page is shown otherwise.
+    let back = parameter("post_logout_redirect_uri")
+        .filter(|uri| state.directory.apps.iter().any(|app| redirect::registered(app, uri)))
+        .and_then(|uri| {
+            redirect::with_parameters(
+                &uri,
+                &parameter("state").map(|s| ("state".to_owned(), s)).into_iter().collect::<Vec<_>>(),
+                false,
+            )
+        });
+    let mut response = match back.as_ref().and_then(|uri| HeaderValue::from_str(uri.trim_end_matches('?')).ok()) {
+        Some(location) if notify.is_empty() => (StatusCode::FOUND, [("location", location)]).into_response(),
+        _ => pages::signed_out(&notify, back.as_deref()),
+    };
+    let gone = format!("{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    if let Ok(cookie) = HeaderValue::from_str(&gone) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// An app's logout URL with `iss` and `sid` (OpenID Connect Front-Channel Logout §3).
+fn front_channel(state: &State, app: &App, sid: &str) -> Option<String> {
+    let parameters = [("iss".to_owned(), state.issuers.v2(app.tenant)), ("sid".to_owned(), sid.to_owned())];
+    redirect::with_parameters(app.logout_url.as_ref()?, &parameters, false)
+}

@@ -1,0 +1,92 @@
+//! What really went over the wire, newest last, with secrets replaced by their decoded claims.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use entrant_proto::jose::{UnverifiedJwt, to_base64url};
+use entrant_types::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Entries kept. A sign-in with an API call makes about ten.
+const KEPT: usize = 400;
+
+/// One request with its reply.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Number since the start, from 1.
+    pub number: u64,
+    /// When it was answered, in emulated time.
+    pub at: Timestamp,
+    /// Who asked: an app's name, `browser`, `API`.
+    pub from: String,
+    /// Who answered: `identity endpoint`, `Entra`, `API`, `Redis`.
+    pub to: String,
+    /// What was asked, in a few words.
+    pub what: String,
+    /// HTTP status, or 0 where there is none.
+    pub status: u16,
+    /// `AADSTS…` or another code, when refused.
+    pub code: Option<String>,
+    /// One sentence: why it was refused and what to change.
+    pub explanation: Option<String>,
+    /// Trace id of the reply.
+    pub trace_id: Option<String>,
+    /// How long the answer took, in milliseconds of real time.
+    pub millis: Option<f64>,
+    /// Tokens that the request carried or the reply contained.
+    pub tokens: Vec<TokenView>,
+}
+
+/// A token without the token.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenView {
+    /// What it is, such as `client assertion` or `access token`.
+    pub name: String,
+    /// First characters of the SHA-256 of its text: tells two tokens apart, opens nothing.
+    pub hash: String,
+    /// Its claims, when it is a JWT.
+    pub claims: Map<String, Value>,
+}
+
+impl TokenView {
+    /// The view of `token`.
+    #[must_use]
+    pub fn of(name: &str, token: &str) -> Self {
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+        let claims = UnverifiedJwt::parse(token).map(UnverifiedJwt::into_unverified_claims).unwrap_or_default();
+        Self { name: name.to_owned(), hash: to_base64url(&hash.as_ref()[..6]), claims }
+    }
+}
+
+/// The entries. Cloning the handle is not needed: it lives in the emulator.
+#[derive(Debug, Default)]
+pub(crate) struct Journal(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    next: u64,
+    entries: VecDeque<Entry>,
+}
+
+impl Journal {
+    pub(crate) fn add(&self, mut entry: Entry) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.next += 1;
+        entry.number = kept.next;
+        if kept.entries.len() == KEPT {
+            kept.entries.pop_front();
+        }
+        kept.entries.push_back(entry);
+    }
+
+    /// Entries with a number above `after`.
+    pub(crate) fn since(&self, after: u64) -> Vec<Entry> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.entries.iter().filter(|entry| entry.number > after).cloned().collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entries.clear();
+    }
+}

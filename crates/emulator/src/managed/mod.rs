@@ -1,0 +1,109 @@
+//! Managed identity endpoints: what a machine in Azure asks for its own tokens.
+
+mod app_service;
+mod cache;
+mod imds;
+mod select;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use entrant_types::Timestamp;
+use serde_json::{Value, json};
+
+pub(crate) use cache::TokenCache;
+
+use crate::directory::Identity;
+use crate::journal::{Entry, TokenView};
+use crate::state::State;
+
+/// What the HTTP listener serves of it.
+pub(crate) fn routes() -> Router<Arc<State>> {
+    Router::new()
+        // msal-node asks with a slash at the end when the host is overridden, everybody else without.
+        .route("/metadata/identity/oauth2/token", get(imds::token))
+        .route("/metadata/identity/oauth2/token/", get(imds::token))
+        .route("/metadata/instance/compute", get(imds::compute))
+        .route("/msi/token", get(app_service::token))
+        .route("/msi/token/", get(app_service::token))
+}
+
+/// A token for an identity, as every protocol returns it: nine fields, all strings, the set that all SDKs accept.
+pub(crate) struct Issued {
+    pub(crate) token: entrant_types::Secret,
+    pub(crate) expires: Timestamp,
+    pub(crate) from: Timestamp,
+    pub(crate) resource: String,
+    pub(crate) client_id: String,
+}
+
+impl Issued {
+    pub(crate) fn body(&self, now: Timestamp) -> Value {
+        let left = now.until(self.expires).as_secs().to_string();
+        json!({
+            "access_token": self.token.expose(),
+            "refresh_token": "",
+            "expires_in": left,
+            "expires_on": self.expires.secs().to_string(),
+            "not_before": self.from.secs().to_string(),
+            "ext_expires_in": left,
+            "resource": self.resource,
+            "token_type": "Bearer",
+            "client_id": self.client_id,
+        })
+    }
+}
+
+/// Why a managed-identity request is refused; each protocol has its own document for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) error: &'static str,
+    pub(crate) text: String,
+    pub(crate) fix: String,
+}
+
+impl Refused {
+    pub(crate) fn new(status: u16, error: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
+        let plain = |text: String| crate::refusal::plain(&text.chars().take(600).collect::<String>());
+        Self { status, error, text: plain(text.into()), fix: plain(fix.into()) }
+    }
+}
+
+/// Notes a request in the journal and the log.
+pub(crate) fn record(
+    state: &State,
+    protocol: &str,
+    resource: &str,
+    outcome: &Result<(&Identity, &Issued), &Refused>,
+    trace_id: &str,
+) {
+    let mut entry = Entry {
+        number: 0,
+        at: state.now(),
+        from: "app".into(),
+        to: "identity endpoint".into(),
+        what: format!("{protocol}: {}", crate::refusal::plain(&resource.chars().take(200).collect::<String>())),
+        status: 200,
+        code: None,
+        explanation: None,
+        trace_id: Some(trace_id.to_owned()),
+        millis: None,
+        tokens: Vec::new(),
+    };
+    match outcome {
+        Ok((identity, issued)) => {
+            entry.what.push_str(&format!(" for {}", identity.name));
+            entry.tokens.push(TokenView::of("access token", issued.token.expose()));
+            tracing::info!(identity = %identity.name, resource = %issued.resource, trace_id, "managed-identity token issued");
+        }
+        Err(refused) => {
+            entry.status = refused.status;
+            entry.code = Some(refused.error.to_owned());
+            entry.explanation = Some(format!("{} {}", refused.text, refused.fix));
+            tracing::warn!(protocol, code = refused.error, trace_id, "refused: {} Fix: {}", refused.text, refused.fix);
+        }
+    }
+    state.journal.add(entry);
+}

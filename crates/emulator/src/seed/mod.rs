@@ -1,0 +1,300 @@
+//! The seed: what the emulated directory holds, as one TOML file in which everything is optional.
+
+mod defaults;
+mod derive;
+mod expression;
+mod resolve;
+mod x509;
+
+use serde::Deserialize;
+
+use entrant_types::{Fault, Retry, Whose};
+
+pub(crate) use derive::derived;
+pub(crate) use expression::Expression;
+pub(crate) use resolve::{EXCHANGE, resolve};
+
+/// A seed file. [`Seed::default`] serves both of the project's walk-throughs with no configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seed {
+    /// How issuers are written: `emulator` (this origin) or `entra` (production-shaped).
+    pub issuer_style: IssuerStyle,
+    /// Tenants; the first is the home of everything that names none.
+    pub tenant: Vec<TenantSeed>,
+    /// App registrations.
+    pub app: Vec<AppSeed>,
+    /// People.
+    pub user: Vec<UserSeed>,
+    /// Managed identities.
+    pub identity: Vec<IdentitySeed>,
+    /// The machine that the identity endpoints stand for.
+    pub host: HostSeed,
+    /// Redis access policy assignments.
+    pub redis: RedisSeed,
+    /// Token lifetimes.
+    pub lifetimes: LifetimeSeed,
+    /// How sign-in behaves.
+    pub sign_in: SignInSeed,
+}
+
+/// How issuers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuerStyle {
+    /// `https://localhost:8443/{tenant}/v2.0`: what every MSAL accepts, and never mistaken for Azure.
+    #[default]
+    Emulator,
+    /// `https://login.microsoftonline.com/{tenant}/v2.0`: for validators that hard-code it. Keys and marker
+    /// claim are still the emulator's.
+    Entra,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantSeed {
+    /// Its GUID; derived from the domain when absent.
+    pub id: Option<String>,
+    /// Its domain name.
+    pub domain: String,
+}
+
+/// An app registration with its service principal.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppSeed {
+    /// Its name, from which missing ids are derived.
+    pub name: String,
+    /// Domain of its tenant; the first tenant when absent.
+    pub tenant: Option<String>,
+    /// Application (client) id.
+    pub client_id: Option<String>,
+    /// Object id of its service principal.
+    pub sp_object_id: Option<String>,
+    /// Where sign-in may return to, and where sign-out may.
+    pub redirect_uris: Vec<String>,
+    /// Front-channel logout URL.
+    pub logout_url: Option<String>,
+    /// Client secrets.
+    pub secrets: Vec<SecretSeed>,
+    /// Certificates for `private_key_jwt`.
+    pub certificates: Vec<CertificateSeed>,
+    /// A public client (no credential) may redeem codes and device codes.
+    pub public_client: bool,
+    /// Whether other tenants' people may sign in.
+    pub multi_tenant: bool,
+    /// Whether only assigned people get in (AADSTS50105 otherwise).
+    pub assignment_required: bool,
+    /// Whether an administrator has consented for everybody; without it people are asked.
+    pub admin_consent: Option<bool>,
+    /// Whether tokens carry a `groups` claim.
+    pub group_claims: bool,
+    /// What it exposes, if it is an API.
+    pub api: Option<ApiSeed>,
+    /// App roles that people can have.
+    pub roles: Vec<String>,
+    /// Application permissions granted to it, as `api-name/Role`.
+    pub permissions: Vec<String>,
+    /// Federated identity credentials.
+    pub fic: Vec<FicSeed>,
+}
+
+/// A client secret.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretSeed {
+    /// The secret itself. The emulator's secrets protect nothing.
+    pub value: String,
+    /// When it ends, RFC 3339.
+    pub expires: Option<String>,
+}
+
+/// A certificate that the app may sign assertions with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CertificateSeed {
+    /// The certificate, PEM.
+    pub pem: String,
+}
+
+/// The API half of an app registration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiSeed {
+    /// App ID URI; `api://{client id}` when absent.
+    pub uri: Option<String>,
+    /// Delegated scopes.
+    pub scopes: Vec<String>,
+    /// Roles for apps (application permissions) and people.
+    pub roles: Vec<String>,
+    /// Accepted token version, 1 or 2 (absent: 2).
+    pub token_version: Option<u8>,
+}
+
+/// A federated identity credential; `managed_identity` fills the other three.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FicSeed {
+    /// 3 to 120 URL-safe characters.
+    pub name: String,
+    /// Name of the managed identity to trust.
+    pub managed_identity: Option<String>,
+    /// Issuer of the assertion.
+    pub issuer: Option<String>,
+    /// Subject of the assertion; a managed identity's *principal* id.
+    pub subject: Option<String>,
+    /// Instead of the subject: a flexible expression such as `claims['sub'] matches 'repo:x/*'`.
+    pub expression: Option<String>,
+    /// Audience of the assertion; `api://AzureADTokenExchange` when absent.
+    pub audience: Option<String>,
+}
+
+/// A person.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserSeed {
+    /// User principal name, such as `alice@contoso.example`.
+    pub upn: String,
+    /// Object id.
+    pub oid: Option<String>,
+    /// Display name.
+    pub name: Option<String>,
+    /// Domain of the tenant; found by the UPN's domain, else the first.
+    pub tenant: Option<String>,
+    /// Groups by name.
+    pub groups: Vec<String>,
+    /// This many more groups with derived names: over 200 the overage claim replaces the list.
+    pub group_count: u32,
+    /// App roles, by name, on every app that defines them.
+    pub roles: Vec<String>,
+    /// Apps that the person is assigned to, by name; absent: all.
+    pub assigned: Option<Vec<String>>,
+    /// Apps that the person has consented to, by name.
+    pub consent: Vec<String>,
+    /// Whether every sign-in needs a second factor.
+    pub mfa: bool,
+    /// Whether the account is blocked.
+    pub disabled: bool,
+}
+
+/// A managed identity.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentitySeed {
+    /// Its name, from which missing ids are derived.
+    pub name: String,
+    /// `user` or `system`.
+    pub kind: IdentityKind,
+    /// Domain of its tenant.
+    pub tenant: Option<String>,
+    /// Client id.
+    pub client_id: Option<String>,
+    /// Principal (object) id.
+    pub principal_id: Option<String>,
+    /// ARM resource id.
+    pub resource_id: Option<String>,
+}
+
+/// Kind of a managed identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentityKind {
+    /// User-assigned: the only kind that a federated credential may trust.
+    #[default]
+    User,
+    /// System-assigned.
+    System,
+}
+
+/// The machine that IMDS and App Service stand for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostSeed {
+    /// Names of its identities; absent: all of the seed.
+    pub identities: Option<Vec<String>>,
+    /// The identity that a request without a selector gets; absent: the system-assigned one, else the only one.
+    pub default: Option<String>,
+}
+
+/// Redis access.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSeed {
+    /// Access policy assignments.
+    pub user: Vec<RedisUserSeed>,
+}
+
+/// One access policy assignment; exactly one of `identity`, `user`, `app`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisUserSeed {
+    /// Name of a managed identity.
+    pub identity: Option<String>,
+    /// UPN of a person.
+    pub user: Option<String>,
+    /// Name of an app registration (its service principal).
+    pub app: Option<String>,
+    /// `default`, `data-owner`, `data-contributor`, `data-reader`, or an ACL string.
+    pub policy: Option<String>,
+}
+
+/// Token lifetimes in seconds of the emulated clock.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LifetimeSeed {
+    /// Access tokens; absent: random between 3600 and 5400, as Entra does.
+    pub access: Option<u32>,
+    /// Managed-identity tokens; absent: 3600 (Azure gives about 86400).
+    pub managed_identity: Option<u32>,
+    /// ID tokens; absent: 3600.
+    pub id: Option<u32>,
+    /// Refresh tokens, since their last use; absent: 90 days.
+    pub refresh: Option<u32>,
+    /// Authorization codes; absent: 600.
+    pub code: Option<u32>,
+    /// Life of managed-identity tokens for one resource, by the resource's text.
+    pub resource: std::collections::BTreeMap<String, u32>,
+}
+
+/// How sign-in behaves.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignInSeed {
+    /// Whether a request whose `login_hint` names a person skips the page (for scripts).
+    pub auto: bool,
+    /// What using a refresh token twice does.
+    pub refresh_reuse: RefreshReuse,
+}
+
+/// What using a refresh token a second time does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefreshReuse {
+    /// It works, as at Entra ("refresh tokens aren't revoked when used", `docs/identity-platform/refresh-tokens.md`).
+    #[default]
+    Allow,
+    /// It ends the whole family: what RFC 9700 §4.14.2 asks of stricter servers.
+    RevokeFamily,
+}
+
+impl Seed {
+    /// Reads a seed file. Sections that are absent keep the default seed's content.
+    ///
+    /// # Errors
+    /// A sentence with the line, when the text is not TOML or names an unknown field.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        toml::from_str(text).map_err(|error| {
+            let message = error.message().replace('\n', " ");
+            let line = error.span().map_or(1, |span| {
+                text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+            });
+            Fault::new(
+                Whose::Configuration,
+                format!("The seed file cannot be read: line {line}: {message}."),
+                "Correct that line; the reference of all fields is docs/reference/seed.md.",
+            )
+            .retry(Retry::Never)
+        })
+    }
+}

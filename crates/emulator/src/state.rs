@@ -1,0 +1,145 @@
+//! Everything that the endpoints share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entrant_types::{Clock as _, Entropy, Fault, Guid, Secret, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::clock::EmulatorClock;
+use crate::config::EmulatorConfig;
+use crate::counters::Counters;
+use crate::directory::Directory;
+use crate::entra::Grants;
+use crate::journal::Journal;
+use crate::keys::KeyRing;
+use crate::managed::TokenCache;
+use crate::refusal::{Refusal, Trace};
+use crate::seed::{LifetimeSeed, SignInSeed, resolve};
+use crate::store::Store;
+use crate::token::{ClaimsMaker, Issuers};
+
+/// Where the two listeners are, as written into documents: from configuration, never from a request's `Host`.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    /// `https://localhost:PORT`.
+    pub(crate) entra: String,
+    /// `http://localhost:PORT`.
+    pub(crate) plain: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) directory: Directory,
+    pub(crate) issuers: Issuers,
+    pub(crate) origins: Origins,
+    pub(crate) clock: EmulatorClock,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) keys: KeyRing,
+    pub(crate) lifetimes: LifetimeSeed,
+    pub(crate) sign_in: SignInSeed,
+    pub(crate) counters: Counters,
+    pub(crate) journal: Journal,
+    pub(crate) grants: Grants,
+    pub(crate) identity_tokens: TokenCache,
+    /// The per-run secret of the App Service endpoint.
+    pub(crate) identity_header: Secret,
+}
+
+impl State {
+    pub(crate) fn new(config: &EmulatorConfig, store: &Store) -> Result<Self, Fault> {
+        let origins = Origins {
+            entra: format!("https://localhost:{}", config.entra_port),
+            plain: format!("http://localhost:{}", config.imds_port),
+        };
+        let issuers = Issuers::new(config.seed.issuer_style, &origins.entra);
+        let directory = resolve(&config.seed, &issuers).map_err(|problems| {
+            let what = format!("The seed has {} mistake(s): {}", problems.len(), problems.join(" "));
+            Fault::new(
+                entrant_types::Whose::Configuration,
+                what,
+                "Correct the seed file; `entrant emulator check FILE` explains.",
+            )
+            .retry(entrant_types::Retry::Never)
+        })?;
+        let mut header = [0_u8; 16];
+        config.entropy.fill(&mut header);
+        Ok(Self {
+            directory,
+            issuers,
+            origins,
+            clock: EmulatorClock::new(config.clock.clone()),
+            entropy: config.entropy.clone(),
+            keys: KeyRing::open(config.key.clone(), store)?,
+            lifetimes: config.seed.lifetimes.clone(),
+            sign_in: config.seed.sign_in.clone(),
+            counters: Counters::default(),
+            journal: Journal::default(),
+            grants: Grants::default(),
+            identity_tokens: TokenCache::default(),
+            identity_header: Secret::new(hex(&header)),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// `bytes` unpredictable bytes as base64url.
+    pub(crate) fn random(&self, bytes: usize) -> Secret {
+        let mut buffer = vec![0; bytes];
+        self.entropy.fill(&mut buffer);
+        Secret::new(entrant_proto::jose::to_base64url(&buffer))
+    }
+
+    pub(crate) fn random_guid(&self) -> Guid {
+        let mut bytes = [0_u8; 16];
+        self.entropy.fill(&mut bytes);
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Guid::from_bytes(bytes)
+    }
+
+    /// Ids for one request; the correlation id echoes what the client sent, when it is a GUID.
+    pub(crate) fn trace(&self, correlation: Option<&str>) -> Trace {
+        Trace {
+            trace_id: self.random_guid(),
+            correlation_id: correlation.and_then(|text| text.parse().ok()).unwrap_or_else(|| self.random_guid()),
+            at: self.now(),
+        }
+    }
+
+    /// How long a person's or app's access token lives: Entra draws 60 to 90 minutes.
+    pub(crate) fn access_life(&self) -> Duration {
+        let seconds = self.lifetimes.access.unwrap_or_else(|| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a fraction below 1 times 1800"
+            )]
+            let extra = (self.entropy.fraction() * 1800.0) as u32;
+            3600 + extra
+        });
+        Duration::from_secs(u64::from(seconds))
+    }
+
+    pub(crate) fn claims(&self, life: Duration) -> ClaimsMaker<'_> {
+        ClaimsMaker { issuers: &self.issuers, entropy: self.entropy.as_ref(), now: self.now(), life }
+    }
+
+    /// Keys of an issuer other than this directory.
+    pub(crate) fn external_keys(&self, _issuer: &str) -> Vec<entrant_proto::jose::Jwk> {
+        Vec::new()
+    }
+
+    /// Signs `claims` with the active key, waiting for it on a first start.
+    pub(crate) async fn sign(&self, claims: &Map<String, Value>) -> Result<Secret, Refusal> {
+        let unavailable = |text: &str| Refusal::new(90055, text, "Ask again in a second.");
+        let keys = self.keys.get().await.ok_or_else(|| unavailable("The signing key could not be made."))?;
+        keys.active.sign(&Map::new(), claims).map_err(|_| unavailable("The token could not be signed."))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
