@@ -18,6 +18,7 @@
 mod admission;
 mod command;
 pub mod encode;
+mod identity;
 mod machine;
 mod notice;
 mod reply;
@@ -27,6 +28,7 @@ mod window;
 
 pub use admission::Verdict;
 pub use command::{Effect, Family, Request, effect};
+pub use identity::{object_id, refusal};
 pub use machine::{Credential, Machine, Opaque};
 pub use notice::Notice;
 pub use reply::{Delivery, LocalAnswer, error_code};
