@@ -2,43 +2,36 @@
 //! `/metrics`.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use entrant_types::{Fault, Whose};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// What probes ask about.
 #[derive(Default)]
 pub(crate) struct Health {
     started: AtomicBool,
-    checks: Vec<(&'static str, Check)>,
+    checks: Mutex<Vec<(&'static str, Check)>>,
 }
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.checks.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.checks().iter().map(|(name, _)| name)).finish()
     }
 }
 
 impl Health {
     /// Adds what must hold for readiness; the error is a sentence without secrets.
-    pub(crate) fn require(
-        &mut self,
-        name: &'static str,
-        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
-    ) {
-        self.checks.push((name, Box::new(check)));
+    pub(crate) fn require(&self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push((name, Arc::new(check)));
     }
 
     /// Says that start-up is over.
@@ -46,35 +39,31 @@ impl Health {
         self.started.store(true, Ordering::Release);
     }
 
+    fn checks(&self) -> Vec<(&'static str, Check)> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn readiness(&self) -> (StatusCode, Value) {
         let mut ready = self.started.load(Ordering::Acquire);
         let mut report = serde_json::Map::new();
-        for (name, check) in &self.checks {
+        for (name, check) in self.checks() {
             let result = check();
             ready &= result.is_ok();
-            report.insert((*name).to_owned(), result.err().map_or(json!("ok"), Value::String));
+            report.insert(name.to_owned(), result.err().map_or(json!("ok"), Value::String));
         }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, json!({ "ready": ready, "checks": report }))
     }
 }
 
-/// Serves probes and metrics until `shutdown`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    health: Arc<Health>,
-    metrics: PrometheusHandle,
-    shutdown: CancellationToken,
-) -> Result<(), Fault> {
-    let router = Router::new()
+/// Probes and metrics.
+pub(crate) fn router(health: Arc<Health>, metrics: PrometheusHandle) -> Router {
+    Router::new()
         .route("/startup", get(startup))
         .route("/readiness", get(readiness))
         .route("/liveness", get(async || "alive"))
         .with_state(health)
-        .route("/metrics", get(async move || ([("content-type", "text/plain; version=0.0.4")], metrics.render())));
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(|error| {
-        Fault::new(Whose::Network, format!("The admin listener failed: {error}."), "Restart the process.")
-    })
+        .route("/metrics", get(async move || ([("content-type", "text/plain; version=0.0.4")], metrics.render())))
 }
 
 async fn startup(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
@@ -96,7 +85,7 @@ mod tests {
 
     #[test]
     fn readiness_needs_the_start_and_every_check() {
-        let mut health = Health::default();
+        let health = Health::default();
         health.require("token", || Ok(()));
         assert_eq!(health.readiness().0, StatusCode::SERVICE_UNAVAILABLE);
         health.started();

@@ -2,13 +2,17 @@
 
 mod admin;
 mod arguments;
+mod backend;
 mod command;
 mod ending;
+mod http_server;
 mod lifecycle;
 mod listen;
+mod process;
 mod ready;
 mod reference;
 mod settings;
+mod surroundings;
 mod telemetry;
 mod variable;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entrant_types::outside::{HttpError, HttpReply, HttpRequest, Method};
-use entrant_types::{BoxFuture, Fault, HttpTransport, Secret};
+use entrant_types::{BoxFuture, HttpTransport, Secret};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -37,25 +37,21 @@ impl fmt::Debug for HyperTransport {
 }
 
 impl HyperTransport {
-    /// A transport that trusts `trust` and dials what `dial` allows. Opens nothing yet.
-    ///
-    /// # Errors
-    /// When TLS cannot be configured.
-    pub fn new(trust: &Trust, dial: DialPolicy) -> Result<Self, Fault> {
+    /// A transport that dials what `dial` allows, with the TLS configuration made of `trust`, which is named in errors.
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(trust: Trust, tls: rustls::ClientConfig, dial: DialPolicy) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(PolicyResolver(dial));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_LIMIT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(trust)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_CONNECTION)
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Ok(Self { client, dial, trust: trust.clone() })
+        Self { client, dial, trust }
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpReply, HttpError> {

@@ -40,23 +40,42 @@ pub struct HostConfig {
     pub lapse: Option<Lapse>,
 }
 
-/// Makes the outside of this process. Call it once: the parsed root store and the connection pool live as long as it.
+/// The outside of this process, and the TLS client configuration that its HTTP uses, for other protocols over TLS.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// What parts are handed.
+    pub outside: Outside,
+    /// Trusts the same CAs and resumes sessions.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+impl Host {
+    /// Makes it. Call it once: the parsed root store and the connection pool live as long as it.
+    ///
+    /// # Errors
+    /// When the CA file cannot be read or holds no certificate.
+    pub fn new(config: HostConfig) -> Result<Self, Fault> {
+        let ca_file = config.ca_file.or_else(|| ProcessEnv.get("SSL_CERT_FILE").map(PathBuf::from));
+        let trust = tls::Trust::load(ca_file.as_deref())?;
+        let tls = tls::client_config(&trust)?;
+        let outside = Outside {
+            clock: clock(config.lapse),
+            entropy: Arc::new(OsEntropy),
+            http: Arc::new(HyperTransport::new(trust, tls.clone(), config.dial)),
+            env: Arc::new(ProcessEnv),
+            files: Arc::new(DiskFiles),
+            commands: Arc::new(ProcessCommands),
+        };
+        Ok(Self { outside, tls: Arc::new(tls) })
+    }
+}
+
+/// Makes the outside of a process that needs no TLS of its own.
 ///
 /// # Errors
-/// When the CA file cannot be read or holds no certificate.
+/// As [`Host::new`].
 pub fn outside(config: HostConfig) -> Result<Outside, Fault> {
-    let clock: Arc<dyn Clock> = clock(config.lapse);
-    let ca_file = config.ca_file.or_else(|| ProcessEnv.get("SSL_CERT_FILE").map(PathBuf::from));
-    let trust = tls::Trust::load(ca_file.as_deref())?;
-    let http = HyperTransport::new(&trust, config.dial)?;
-    Ok(Outside {
-        clock,
-        entropy: Arc::new(OsEntropy),
-        http: Arc::new(http),
-        env: Arc::new(ProcessEnv),
-        files: Arc::new(DiskFiles),
-        commands: Arc::new(ProcessCommands),
-    })
+    Host::new(config).map(|host| host.outside)
 }
 
 /// The clock of this process: real time, or `lapse` of it.

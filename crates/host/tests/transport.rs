@@ -61,7 +61,9 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, reply: &str) {
 }
 
 fn transport(dial: DialPolicy, ca_file: Option<PathBuf>) -> HyperTransport {
-    HyperTransport::new(&Trust::load(ca_file.as_deref()).unwrap(), dial).unwrap()
+    let trust = Trust::load(ca_file.as_deref()).unwrap();
+    let tls = tls::client_config(&trust).unwrap();
+    HyperTransport::new(trust, tls, dial)
 }
 
 struct Certified {

@@ -1,0 +1,207 @@
+//! The Redis behind the gate: one's own, one found on the PATH, or none but the embedded store.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use entrant_host::{Child, Folder, SystemClock, find_program};
+use entrant_types::{Clock as _, Code, Fault, Retry, Whose};
+use tokio::net::UnixStream;
+
+use crate::settings::bad;
+
+/// Redis starts in some 10 ms; a loaded machine gets this long.
+const START_LIMIT: Duration = Duration::from_secs(5);
+/// Between two looks whether it listens.
+const LOOK: Duration = Duration::from_millis(5);
+/// The kernel's limit for the path of a Unix socket is 108 bytes, with its end mark.
+const SOCKET_PATH_BYTES: usize = 107;
+
+/// Where commands go that the gate lets through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The store inside this process.
+    Embedded,
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A host and port.
+    Tcp { host: String, port: u16 },
+}
+
+impl Place {
+    /// Reads `embedded`, `unix:PATH` or `redis://HOST[:PORT]`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == "embedded" {
+            return Ok(Self::Embedded);
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() { Err("it names no socket".to_owned()) } else { Ok(Self::Unix(path.into())) };
+        }
+        let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+        if url.scheme() != "redis" {
+            return Err("it is none of redis://HOST:PORT, unix:PATH and embedded".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() || !matches!(url.path(), "" | "/") {
+            return Err("it has more than a host and a port".to_owned());
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
+        Ok(Self::Tcp { host: host.trim_matches(['[', ']']).to_owned(), port: url.port().unwrap_or(6379) })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("embedded"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port } => write!(f, "redis://{host}:{port}"),
+        }
+    }
+}
+
+/// A Redis server of our own, on a private socket, without persistence.
+#[derive(Debug)]
+pub(crate) struct OwnRedis {
+    /// `redis-server` or `valkey-server`.
+    pub(crate) name: String,
+    pub(crate) socket: PathBuf,
+    child: Child,
+    /// Removed last, when the server is gone.
+    _folder: Folder,
+}
+
+impl OwnRedis {
+    /// Starts the Redis or Valkey server on the PATH; `None` when there is none.
+    pub(crate) async fn start(parent: &Path) -> Result<Option<Self>, Fault> {
+        let Some(program) = find_program(&["redis-server", "valkey-server"]) else { return Ok(None) };
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = folder(parent)?;
+        let (socket, log) = (folder.path().join("redis.sock"), folder.path().join("redis.log"));
+        let (dir, socket_text, log_text) =
+            (folder.path().to_string_lossy(), socket.to_string_lossy(), log.to_string_lossy());
+        let args = [
+            "--port",
+            "0",
+            "--unixsocket",
+            &socket_text,
+            "--unixsocketperm",
+            "700",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            &dir,
+            "--logfile",
+            &log_text,
+            "--daemonize",
+            "no",
+        ];
+        let failed = |why: String| {
+            Fault::new(
+                Whose::Configuration,
+                format!("{} was found but did not start: {why}.", program.display()),
+                "Run it by hand to see why, take it off the PATH, or give --redis-url.",
+            )
+            .retry(Retry::Never)
+            .code(Code::Entrant("redis_not_started"))
+        };
+        let mut child = Child::leashed(&program, &args).map_err(|error| failed(error.to_string()))?;
+        let why = tokio::select! {
+            listening = listens(&socket) => if listening { None } else { Some(format!("nothing listens after {} s", START_LIMIT.as_secs())) },
+            ended = child.wait() => Some(ended.map_or_else(|error| error.to_string(), |code| format!("it ended with code {code}"))),
+        };
+        if let Some(why) = why {
+            let last = std::fs::read_to_string(&log).unwrap_or_default();
+            let last = last.lines().next_back().map(|line| format!(" (its log ends: {line})")).unwrap_or_default();
+            return Err(failed(why + &last));
+        }
+        Ok(Some(Self { name, socket, child, _folder: folder }))
+    }
+
+    /// Returns when it ends by itself, which it must not do.
+    pub(crate) async fn watch(&mut self) -> Fault {
+        let ended = self.child.wait().await;
+        let how = ended.map_or_else(|error| error.to_string(), |code| format!("exit code {code}"));
+        Fault::new(Whose::Provider, format!("The {} behind the gate ended ({how}).", self.name), "Start again.")
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(self) {
+        self.child.stop(Duration::from_secs(2)).await;
+    }
+}
+
+/// Beside the other state if the path is short enough for a socket, else in the temporary directory.
+fn folder(parent: &Path) -> Result<Folder, Fault> {
+    let name = format!("redis-{}", std::process::id());
+    let length = parent.as_os_str().len() + name.len() + "//redis.sock".len();
+    if length <= SOCKET_PATH_BYTES {
+        return Folder::temporary(parent, &name);
+    }
+    Folder::temporary(&std::env::temp_dir(), &format!("entrant-{name}"))
+}
+
+async fn listens(socket: &Path) -> bool {
+    let deadline = SystemClock.now() + START_LIMIT;
+    while UnixStream::connect(socket).await.is_err() {
+        if SystemClock.now() >= deadline {
+            return false;
+        }
+        SystemClock.sleep_until(SystemClock.now() + LOOK).await;
+    }
+    true
+}
+
+/// A backend that was asked for must be there before anything starts.
+pub(crate) async fn check(place: &Place) -> Result<(), Fault> {
+    let limit = Duration::from_millis(2500);
+    let reached = tokio::time::timeout(limit, async {
+        match place {
+            Place::Embedded => Ok(()),
+            Place::Unix(path) => UnixStream::connect(path).await.map(drop),
+            Place::Tcp { host, port } => tokio::net::TcpStream::connect((host.as_str(), *port)).await.map(drop),
+        }
+    });
+    let why = match reached.await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} ms", limit.as_millis()),
+    };
+    Err(Fault::new(
+        Whose::Network,
+        format!("The Redis at {place} cannot be reached: {why}."),
+        "Start it, or correct the address.",
+    )
+    .code(Code::Entrant("redis_unreachable")))
+}
+
+/// The place that a setting names.
+pub(crate) fn place(text: &str, spelled: &str) -> Result<Place, Fault> {
+    Place::parse(text)
+        .map_err(|why| bad(format!("`{text}` cannot be used as a Redis: {why}."), format!("Correct {spelled}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_an_address_and_nothing_else() {
+        let tcp = |host: &str, port| Ok(Place::Tcp { host: host.to_owned(), port });
+        assert_eq!(Place::parse("redis://localhost"), tcp("localhost", 6379));
+        assert_eq!(Place::parse("redis://[::1]:7000/"), tcp("::1", 7000));
+        assert_eq!(Place::parse("unix:/run/redis.sock"), Ok(Place::Unix("/run/redis.sock".into())));
+        assert_eq!(Place::parse("embedded"), Ok(Place::Embedded));
+        for text in ["", "redis", "http://localhost", "redis://user:pw@host", "redis://host/2", "unix:", "rediss://h"] {
+            assert!(Place::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_backend_is_said_at_once() {
+        let fault = check(&Place::Tcp { host: "127.0.0.1".to_owned(), port: 1 }).await.unwrap_err();
+        assert!(fault.is("redis_unreachable") && fault.what.contains("redis://127.0.0.1:1"), "{fault}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The frame of every long-running command: admin listener, tasks, ready file, start-up block, end.
+
+use std::sync::Arc;
+
+use axum::Router;
+use entrant_host::SystemClock;
+use entrant_types::{Clock as _, Fault};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Health};
+use crate::ending::{self, Ending};
+use crate::lifecycle::Lifecycle;
+use crate::ready::Ready;
+use crate::settings::Settings;
+use crate::variable::{self, Command};
+use crate::{http_server, listen, telemetry};
+
+/// How often histograms are compacted when nobody scrapes them: their samples would pile up otherwise.
+const METRICS_UPKEEP: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A process that serves until it is told to stop.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) health: Arc<Health>,
+    pub(crate) ready: Ready,
+}
+
+impl Process {
+    /// Starts recording metrics and serves the admin listener, on which nothing is ready yet.
+    pub(crate) async fn begin(settings: &Settings) -> Result<Self, Fault> {
+        let listener = match settings.command() {
+            Command::Dev | Command::Emulator => listen::loopback(settings, &variable::ADMIN_PORT).await?,
+            _ => listen::on(settings, &variable::ADMIN_PORT, &variable::ADMIN_BIND).await?,
+        };
+        let ready = Ready {
+            admin_url: Some(format!("http://localhost:{}", listen::port(&listener)?)),
+            pid: std::process::id(),
+            ..Ready::default()
+        };
+        let process = Self { lifecycle: Lifecycle::new(), health: Arc::default(), ready };
+        let metrics = telemetry::metrics()?;
+        process.lifecycle.drive("metrics upkeep", upkeep(metrics.clone()));
+        process.serve_http("admin listener", listener, admin::router(Arc::clone(&process.health), metrics));
+        Ok(process)
+    }
+
+    /// Serves `router` until draining.
+    pub(crate) fn serve_http(&self, name: &'static str, listener: TcpListener, router: Router) {
+        self.lifecycle.serve(name, http_server::serve(listener, router, self.draining()));
+    }
+
+    /// Cancelled when draining starts.
+    pub(crate) fn draining(&self) -> CancellationToken {
+        self.lifecycle.draining()
+    }
+
+    /// Says that everything is up (ready file, probe, then `block` for people) and lives to the end.
+    pub(crate) async fn live(self, settings: &Settings, block: &str) -> Ending {
+        let path = settings.path(&variable::READY_FILE);
+        if let Some(path) = &path
+            && let Err(fault) = self.ready.write(path)
+        {
+            return fault.into();
+        }
+        self.health.started();
+        ending::print(block);
+        let ending = self.lifecycle.run().await;
+        if let Some(path) = path {
+            // A stale file would send the next reader to a process that is gone.
+            let _ = std::fs::remove_file(path);
+        }
+        ending
+    }
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        SystemClock.sleep_until(SystemClock.now() + METRICS_UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
