@@ -10,6 +10,8 @@
 
 mod docs;
 mod install;
+mod packages;
+mod peers;
 mod run;
 mod sdk;
 mod test;
@@ -22,6 +24,7 @@ cargo xtask COMMAND
 
   test     install what the tests need, then formatting, tidy, lints and every test (what CI runs)
   tidy     layer edges, banned crates, licences, sizes of files and functions, module documentation
+  peers    `peers tokens`: published clients and ours through the same faults; writes docs/reference/token-peers.md
   docs     write the reference pages that come from code
   sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
         Some("sdk") => sdk::matrix(false),
+        Some("peers") => peers::run(arguments.get(1).map(String::as_str)),
         Some("docs") => docs::write(),
         Some("install") => install::all(),
         _ => {

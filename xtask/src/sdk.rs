@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::run;
+use crate::{packages, run};
 
 const PAGE: &str = "docs/reference/sdk-matrix.md";
 /// No case takes longer than a few seconds; the slowest clients retry for twenty before they give up.
@@ -55,30 +55,13 @@ pub(crate) fn matrix(check: bool) -> Result<(), String> {
 }
 
 fn python() -> Result<Language, String> {
-    let folder = run::root().join("target/conformance/python");
-    let interpreter = folder.join("bin/python");
-    if !interpreter.is_file() {
-        run::run("python3", &["-m", "venv", "target/conformance/python"])?;
-    }
-    let wanted = "conformance/sdk/python/requirements.txt";
-    run::run(
-        &interpreter.to_string_lossy(),
-        &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", wanted],
-    )?;
+    let interpreter = packages::python("target/conformance/python", "conformance/sdk/python/requirements.txt")?;
     let scripts = &["msal_client.py", "azure_identity_client.py", "redis_entraid_client.py", "flask_client.py"];
     Ok(Language { interpreter, folder: run::root().join("conformance/sdk/python"), scripts })
 }
 
-/// Node finds packages beside the script only, so the scripts are copied to where the packages are.
 fn node() -> Result<Language, String> {
-    let folder = run::root().join("target/conformance/node");
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let source = run::root().join("conformance/sdk/node");
-    for entry in std::fs::read_dir(&source).map_err(|error| error.to_string())?.flatten() {
-        std::fs::copy(entry.path(), folder.join(entry.file_name())).map_err(|error| error.to_string())?;
-    }
-    let prefix = folder.to_string_lossy().into_owned();
-    run::run("npm", &["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix])?;
+    let folder = packages::node("target/conformance/node", "conformance/sdk/node")?;
     let scripts = &["msal_client.mjs", "azure_identity_client.mjs", "redis_entraid_client.mjs"];
     Ok(Language { interpreter: "node".into(), folder, scripts })
 }
