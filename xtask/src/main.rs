@@ -8,6 +8,7 @@
     reason = "a tool of the workshop: it starts cargo and package managers, and speaks to a terminal"
 )]
 
+mod beside;
 mod docs;
 mod install;
 mod packages;
@@ -28,11 +29,15 @@ cargo xtask COMMAND
   docs     write the reference pages that come from code
   sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
+  peers AREA   the same faults against other people's clients and ours (AREA: tokens)
+  bench AREA   other people's clients and ours, measured side by side (AREA: tokens)
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments.first().map(String::as_str) {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.first().copied() {
+        Some(kind @ ("peers" | "bench")) if words.len() == 2 => beside::run(kind, words[1]),
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
         Some("sdk") => sdk::matrix(false),
