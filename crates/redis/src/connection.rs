@@ -10,11 +10,12 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use tokio::sync::watch;
 
+use crate::alone::Alone;
 use crate::config::RedisConfig;
 use crate::driver::{Driver, Phase, Shared};
 use crate::error::carry;
 use crate::link::Link;
-use crate::screen::{Route, route};
+use crate::screen::{Route, refuse, route};
 use crate::status::Status;
 
 /// One authenticated connection that many tasks share. Cloning is cheap; a clone is the same connection.
@@ -28,6 +29,7 @@ pub struct ManagedConnection {
     shared: Arc<Shared>,
     phases: watch::Receiver<Phase>,
     status: watch::Receiver<Status>,
+    alone: Arc<Alone>,
 }
 
 impl fmt::Debug for ManagedConnection {
@@ -50,7 +52,7 @@ impl ManagedConnection {
             entropy: Arc::clone(&outside.entropy),
         });
         let driver = Driver::new(Arc::clone(&shared), phases, statuses);
-        (Self { shared, phases: phase, status }, driver)
+        (Self { shared, phases: phase, status, alone: Arc::new(Alone::new()) }, driver)
     }
 
     /// What the connection is doing now.
@@ -109,8 +111,8 @@ impl ManagedConnection {
     }
 
     async fn command(&self, command: &Cmd) -> RedisResult<Value> {
-        match route(command)? {
-            Route::Shared | Route::Alone => {}
+        if route(command)? == Route::Alone {
+            return self.alone.command(&self.shared, command).await;
         }
         loop {
             // A link that is being drained sends nothing more; its successor is on the way.
@@ -123,7 +125,10 @@ impl ManagedConnection {
 
     async fn pipeline(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
         for command in pipeline.cmd_iter() {
-            route(command)?;
+            // Inside MULTI nothing blocks; elsewhere it would hold up every other task.
+            if route(command)? == Route::Alone && !pipeline.is_transaction() {
+                return Err(refuse(command, "send it by itself, not in a pipeline"));
+            }
         }
         loop {
             if let Some(result) = self.usable().await?.pipeline(pipeline, offset, count).await {

@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod alone;
 mod backoff;
 mod config;
 mod connection;

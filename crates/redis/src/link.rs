@@ -69,8 +69,13 @@ impl Link {
 
     /// One command. `None`: the link was closed before it was sent.
     pub(crate) async fn command(&self, command: &Cmd) -> Option<RedisResult<Value>> {
+        self.command_within(command, self.limit).await
+    }
+
+    /// One command with a limit of its own, since it blocks.
+    pub(crate) async fn command_within(&self, command: &Cmd, limit: Duration) -> Option<RedisResult<Value>> {
         let mut connection = self.connection.clone();
-        self.pass(async { connection.send_packed_command(command).await }).await
+        self.pass(limit, async { connection.send_packed_command(command).await }).await
     }
 
     /// One pipeline. `None`: the link was closed before it was sent.
@@ -81,10 +86,10 @@ impl Link {
         count: usize,
     ) -> Option<RedisResult<Vec<Value>>> {
         let mut connection = self.connection.clone();
-        self.pass(async { connection.send_packed_commands(pipeline, offset, count).await }).await
+        self.pass(self.limit, async { connection.send_packed_commands(pipeline, offset, count).await }).await
     }
 
-    async fn pass<T>(&self, exchange: impl Future<Output = RedisResult<T>>) -> Option<RedisResult<T>> {
+    async fn pass<T>(&self, limit: Duration, exchange: impl Future<Output = RedisResult<T>>) -> Option<RedisResult<T>> {
         let exchange = async {
             let _place = self.gate.acquire().await.ok()?;
             let mut watch = Abandonment { link: self, settled: false };
@@ -92,9 +97,9 @@ impl Link {
             watch.settled = true;
             Some(result)
         };
-        match tokio::time::timeout(self.limit, exchange).await {
+        match tokio::time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(_) => Some(Err(self.no_reply())),
+            Err(_) => Some(Err(self.no_reply(limit))),
         }
     }
 
@@ -120,7 +125,12 @@ impl Link {
                 Err(error) => refused(&error),
             }
         };
-        tokio::time::timeout(limit, exchange).await.unwrap_or(Authenticated::Lost)
+        let outcome = tokio::time::timeout(limit, exchange).await.unwrap_or(Authenticated::Lost);
+        if outcome == Authenticated::Lost {
+            // Who waited behind the AUTH has sent nothing yet, and waits for the next connection instead.
+            self.gate.close();
+        }
+        outcome
     }
 
     /// Lets what is under way finish and takes no more.
@@ -138,10 +148,10 @@ impl Link {
         }
     }
 
-    fn no_reply(&self) -> RedisError {
+    fn no_reply(&self, limit: Duration) -> RedisError {
         let fault = Fault::new(
             Whose::Provider,
-            format!("Redis at {} did not answer within {} s", self.server, self.limit.as_secs()),
+            format!("Redis at {} did not answer within {} s", self.server, limit.as_secs()),
             "Whether the command ran is unknown. Look for slow commands or an overloaded server.",
         );
         carry(fault.code(Code::Entrant("redis_response_timeout")), std::io::ErrorKind::TimedOut)

@@ -26,6 +26,7 @@ pub(crate) fn route(command: &Cmd) -> Result<Route, RedisError> {
     let argc = u32::try_from(words.len()).unwrap_or(u32::MAX);
     let Some(request) = Request::read(words.clone(), argc) else { return Ok(Route::Shared) };
     let why = match request.effect() {
+        Effect::Plain if is_watch(&request.name) => "tasks share the connection: use a Lua script for check and set",
         Effect::Plain => return Ok(Route::Shared),
         Effect::Blocking => return Ok(if blocks(&request.name, words) { Route::Alone } else { Route::Shared }),
         Effect::Auth | Effect::Hello | Effect::Reset => "the connection's identity and protocol are kept by its driver",
@@ -37,12 +38,21 @@ pub(crate) fn route(command: &Cmd) -> Result<Route, RedisError> {
         Effect::Select => "set the database in the configuration",
         Effect::SetName | Effect::Foreign => "it concerns every task of the connection",
     };
-    let name = String::from_utf8_lossy(&request.name).to_ascii_uppercase();
-    Err(RedisError::from((
-        ErrorKind::InvalidClientConfig,
-        "this command cannot go over a shared connection",
-        format!("{name}: {why}"),
-    )))
+    Err(refuse(command, why))
+}
+
+/// The refusal of a command that a shared connection cannot take.
+pub(crate) fn refuse(command: &Cmd, why: &str) -> RedisError {
+    let name = match command.args_iter().next() {
+        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).to_ascii_uppercase(),
+        _ => String::new(),
+    };
+    let text = format!("{name}: {why}");
+    RedisError::from((ErrorKind::InvalidClientConfig, "this command cannot go over a shared connection", text))
+}
+
+fn is_watch(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"WATCH") || name.eq_ignore_ascii_case(b"UNWATCH")
 }
 
 /// `WAIT` and `WAITAOF` speak of this connection's writes, so they stay on it; the streams block only with BLOCK.
@@ -78,7 +88,9 @@ mod tests {
         for line in ["BLPOP q 0", "blmove a b LEFT LEFT 1", "XREAD BLOCK 0 STREAMS s $", "BZPOPMIN z 0"] {
             assert_eq!(of(line).unwrap(), Route::Alone, "{line}");
         }
-        for line in ["AUTH u p", "MULTI", "subscribe c", "CLIENT REPLY OFF", "RESET", "HELLO 2", "MONITOR", "ASKING"] {
+        for line in
+            ["AUTH u p", "MULTI", "subscribe c", "CLIENT REPLY OFF", "RESET", "HELLO 2", "MONITOR", "ASKING", "WATCH k"]
+        {
             assert!(of(line).is_err(), "{line}");
         }
     }

@@ -250,3 +250,30 @@ async fn case_34_library_an_idle_connection_is_kept_alive_even_where_ping_is_not
     assert!(pings.contains("cmdstat_ping:calls=0") && pings.contains("rejected_calls=3"), "{pings}");
     assert_eq!((redis.status().state, redis.status().connects), (State::Ready, 1));
 }
+
+#[tokio::test]
+async fn case_07_library_a_blocking_command_outlives_its_token_and_disturbs_nobody() {
+    let Some(server) = Redis::start() else { return };
+    let mut scene = Scene::new();
+    let first = scene.token(1, 1);
+    server.allow(1, &first, ALL);
+    scene.endpoint.give(first);
+    let mut redis = scene.connect(server.config());
+    redis.ready().await.unwrap();
+    let blocked = tokio::spawn({
+        let mut redis = redis.clone();
+        async move { redis.blpop::<_, (String, String)>("queue", 0.0).await }
+    });
+    while !server.admin("INFO clients").contains("blocked_clients:1") {
+        tokio::task::yield_now().await;
+    }
+    let next = scene.token(1, 2);
+    server.allow(1, &next, ALL);
+    scene.endpoint.give(next.clone());
+    scene.keeper.refresh_now();
+    scene.stage.clock.run_for(std::time::Duration::from_secs(60)).await;
+    until(&redis, |status| status.reauths == 1).await;
+    let () = redis.set("k", "v").await.unwrap();
+    let () = redis.rpush("queue", "element").await.unwrap();
+    assert_eq!(blocked.await.unwrap().unwrap(), ("queue".to_owned(), "element".to_owned()));
+}
