@@ -1,14 +1,12 @@
 //! The Redis behind the gate: one's own, one found on the PATH, or none but the embedded store.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use entrant_host::{Child, Folder, SystemClock, find_program};
+use entrant_relay::gate::Backend;
 use entrant_types::{Clock as _, Code, Fault, Retry, Whose};
-use tokio::net::UnixStream;
-
-use crate::settings::bad;
+use tokio::net::{TcpStream, UnixStream};
 
 /// Redis starts in some 10 ms; a loaded machine gets this long.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -16,49 +14,6 @@ const START_LIMIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(5);
 /// The kernel's limit for the path of a Unix socket is 108 bytes, with its end mark.
 const SOCKET_PATH_BYTES: usize = 107;
-
-/// Where commands go that the gate lets through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The store inside this process.
-    Embedded,
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// A host and port.
-    Tcp { host: String, port: u16 },
-}
-
-impl Place {
-    /// Reads `embedded`, `unix:PATH` or `redis://HOST[:PORT]`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "embedded" {
-            return Ok(Self::Embedded);
-        }
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err("it names no socket".to_owned()) } else { Ok(Self::Unix(path.into())) };
-        }
-        let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-        if url.scheme() != "redis" {
-            return Err("it is none of redis://HOST:PORT, unix:PATH and embedded".to_owned());
-        }
-        if !url.username().is_empty() || url.password().is_some() || !matches!(url.path(), "" | "/") {
-            return Err("it has more than a host and a port".to_owned());
-        }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
-        Ok(Self::Tcp { host: host.trim_matches(['[', ']']).to_owned(), port: url.port().unwrap_or(6379) })
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => f.write_str("embedded"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp { host, port } => write!(f, "redis://{host}:{port}"),
-        }
-    }
-}
 
 /// A Redis server of our own, on a private socket, without persistence.
 #[derive(Debug)]
@@ -155,13 +110,13 @@ async fn listens(socket: &Path) -> bool {
 }
 
 /// A backend that was asked for must be there before anything starts.
-pub(crate) async fn check(place: &Place) -> Result<(), Fault> {
+pub(crate) async fn check(backend: &Backend) -> Result<(), Fault> {
     let limit = Duration::from_millis(2500);
     let reached = tokio::time::timeout(limit, async {
-        match place {
-            Place::Embedded => Ok(()),
-            Place::Unix(path) => UnixStream::connect(path).await.map(drop),
-            Place::Tcp { host, port } => tokio::net::TcpStream::connect((host.as_str(), *port)).await.map(drop),
+        match backend {
+            Backend::Embedded(_) => Ok(()),
+            Backend::Unix(path) => UnixStream::connect(path).await.map(drop),
+            Backend::Tcp { host, port, .. } => TcpStream::connect((host.as_str(), *port)).await.map(drop),
         }
     });
     let why = match reached.await {
@@ -169,39 +124,21 @@ pub(crate) async fn check(place: &Place) -> Result<(), Fault> {
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {} ms", limit.as_millis()),
     };
-    Err(Fault::new(
+    let fault = Fault::new(
         Whose::Network,
-        format!("The Redis at {place} cannot be reached: {why}."),
+        format!("The Redis at {backend} cannot be reached: {why}."),
         "Start it, or correct the address.",
-    )
-    .code(Code::Entrant("redis_unreachable")))
-}
-
-/// The place that a setting names.
-pub(crate) fn place(text: &str, spelled: &str) -> Result<Place, Fault> {
-    Place::parse(text)
-        .map_err(|why| bad(format!("`{text}` cannot be used as a Redis: {why}."), format!("Correct {spelled}.")))
+    );
+    Err(fault.code(Code::Entrant("redis_unreachable")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_backend_is_an_address_and_nothing_else() {
-        let tcp = |host: &str, port| Ok(Place::Tcp { host: host.to_owned(), port });
-        assert_eq!(Place::parse("redis://localhost"), tcp("localhost", 6379));
-        assert_eq!(Place::parse("redis://[::1]:7000/"), tcp("::1", 7000));
-        assert_eq!(Place::parse("unix:/run/redis.sock"), Ok(Place::Unix("/run/redis.sock".into())));
-        assert_eq!(Place::parse("embedded"), Ok(Place::Embedded));
-        for text in ["", "redis", "http://localhost", "redis://user:pw@host", "redis://host/2", "unix:", "rediss://h"] {
-            assert!(Place::parse(text).is_err(), "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn an_unreachable_backend_is_said_at_once() {
-        let fault = check(&Place::Tcp { host: "127.0.0.1".to_owned(), port: 1 }).await.unwrap_err();
+        let fault = check(&Backend::Tcp { host: "127.0.0.1".to_owned(), port: 1, admin: None }).await.unwrap_err();
         assert!(fault.is("redis_unreachable") && fault.what.contains("redis://127.0.0.1:1"), "{fault}");
     }
 }

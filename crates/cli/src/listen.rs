@@ -20,10 +20,14 @@ pub(crate) async fn on(settings: &Settings, port: &Variable, address: &Variable)
     bind(settings, port, ip).await
 }
 
-async fn bind(settings: &Settings, variable: &Variable, ip: IpAddr) -> Result<TcpListener, Fault> {
+/// The port that a setting names; 0, for any free one, with `--ports auto` unless it was given by name.
+pub(crate) fn number(settings: &Settings, variable: &Variable) -> Result<u16, Fault> {
     let auto = settings.word(&variable::PORTS, &[("auto", true), ("fixed", false)])?.unwrap_or(false);
-    let port: u16 = if auto && !settings.is_chosen(variable) { 0 } else { settings.required_as(variable)? };
-    let address = SocketAddr::new(ip, port);
+    if auto && !settings.is_chosen(variable) { Ok(0) } else { settings.required_as(variable) }
+}
+
+async fn bind(settings: &Settings, variable: &Variable, ip: IpAddr) -> Result<TcpListener, Fault> {
+    let address = SocketAddr::new(ip, number(settings, variable)?);
     TcpListener::bind(address).await.map_err(|error| refused(variable, address, &error))
 }
 

@@ -3,11 +3,13 @@
 mod admin;
 mod arguments;
 mod backend;
+mod block;
 mod command;
 mod ending;
 mod http_server;
 mod lifecycle;
 mod listen;
+mod part;
 mod process;
 mod ready;
 mod reference;

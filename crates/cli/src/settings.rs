@@ -61,7 +61,7 @@ impl Settings {
             let flag = parsed.flags.get(variable.flag).and_then(|values| values.last().cloned());
             flag.or_else(|| variable.env_for(command).find_map(|name| env.get(name))).map(PathBuf::from)
         };
-        let file = place(&variable::CONFIG).map(|path| Ok((read_config(&path)?, path))).transpose()?;
+        let file = place(&variable::CONFIG).map(|path| read_config(&path).map(|values| (values, path))).transpose()?;
         let attached = place(&variable::ATTACH)
             .filter(|_| variable::ATTACH.commands.contains(&command))
             .map(|path| Ready::read(&path))
@@ -96,6 +96,27 @@ impl Settings {
             }
         }
         Ok(Self { command, values, secrets, attached })
+    }
+
+    /// What `command` would be given by `--attach` of this ready file and nothing else: no flags, no environment.
+    pub(crate) fn lent(command: Command, ready: &Ready) -> Self {
+        let lent = ready.settings();
+        let (mut values, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+        for variable in variable::of(command) {
+            match (lent.get(variable.flag), variable.kind, variable.default) {
+                (Some(value), Kind::Secret, _) => {
+                    secrets.insert(variable.flag, Secret::new(value.clone()));
+                }
+                (Some(value), ..) => {
+                    values.insert(variable.flag, (vec![value.clone()], Origin::Attached));
+                }
+                (None, _, Some(default)) => {
+                    values.insert(variable.flag, (vec![default.to_owned()], Origin::Default));
+                }
+                (None, _, None) => {}
+            }
+        }
+        Self { command, values, secrets, attached: Some(ready.clone()) }
     }
 
     /// The command these are for.

@@ -1,5 +1,7 @@
 //! The commands, each a composition of parts.
 
+mod dev;
+
 use entrant_host::ProcessEnv;
 use entrant_types::Fault;
 
@@ -15,10 +17,15 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         ending::print(&reference::page());
         return Ending::Done;
     };
-    match settings(command, &parsed) {
-        Ok(_settings) => Ending::broken("not built yet"),
-        Err(fault) => fault.into(),
-    }
+    let settings = match settings(command, &parsed) {
+        Ok(settings) => settings,
+        Err(fault) => return fault.into(),
+    };
+    let ending = match command {
+        Command::Dev => dev::run(&settings).await,
+        _ => Ok(Ending::broken("this command is not built yet")),
+    };
+    ending.unwrap_or_else(Ending::from)
 }
 
 fn settings(command: Command, parsed: &Parsed) -> Result<Settings, Fault> {
