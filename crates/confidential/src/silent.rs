@@ -14,6 +14,7 @@ use crate::account::{AccountTokens, Lease, MARGIN, due_at, resource_of};
 use crate::client::{Inner, scope_parameter};
 use crate::sign_in::SIGN_IN;
 use crate::store::{Replaced, TokenStore, Versioned};
+use crate::turnstile::Turn;
 use crate::{ConfidentialClient, SilentError};
 
 /// The whole refresh must end within this time: assertion and token request.
@@ -96,6 +97,9 @@ impl ConfidentialClient {
     /// A token for the account behind `store`: from its cache, or by its refresh token. A token that still
     /// serves is never lost to a failed renewal.
     ///
+    /// May be dropped at any point: the next caller takes over. (A refresh token that the endpoint rotated for
+    /// a dropped call is lost; Entra keeps the former one valid.)
+    ///
     /// # Errors
     /// By what to do next: send the person to sign in, end the session, mend the configuration, try later.
     pub async fn acquire_silent(
@@ -138,9 +142,10 @@ impl Inner {
     ) -> Result<Acquired, SilentError> {
         let turnstile = self.turnstiles.of(store.partition());
         let now = self.outside.clock.now();
-        let leased = held.tokens.lease.as_ref().is_some_and(|lease| lease.holds(now));
-        let Some(turn) = turnstile.try_enter(now).filter(|_| !leased) else { return Ok(Acquired::cached(token)) };
-        match self.renew(store, held, request, None).await {
+        let Some(turn) = turnstile.try_enter(now).filter(|turn| !leased(&held.tokens, turn, now)) else {
+            return Ok(Acquired::cached(token));
+        };
+        match self.renew(store, held, request, None, &turn).await {
             Ok(acquired) => {
                 turn.succeeded();
                 Ok(acquired)
@@ -170,7 +175,7 @@ impl Inner {
             if let Cached::Fresh(token) | Cached::Due(token) = look(&held.tokens, request, refused.as_ref(), now) {
                 return Ok(Acquired::cached(token));
             }
-            self.renew(store, held, request, refused.as_ref()).await
+            self.renew(store, held, request, refused.as_ref(), &turn).await
         };
         match renewed.await {
             Ok(acquired) => {
@@ -191,13 +196,17 @@ impl Inner {
         mut held: Versioned,
         request: &SilentRequest,
         refused: Option<&Secret>,
+        turn: &Turn<'_>,
     ) -> Result<Acquired, SilentError> {
         let holder = self.random_text();
         let deadline = self.outside.clock.now() + LEASE * 2;
         let mut conflicts = 0;
         let leased = loop {
             let now = self.outside.clock.now();
-            if held.tokens.lease.as_ref().is_some_and(|lease| lease.holds(now)) && now < deadline {
+            if leased(&held.tokens, turn, now) {
+                if now >= deadline {
+                    return Err(SilentError::Unavailable(contended()));
+                }
                 self.outside.clock.sleep_until(now + LOOK_AGAIN).await;
             } else {
                 if held.tokens.refresh_token.is_none() {
@@ -210,6 +219,7 @@ impl Inner {
                 }
                 let mut tokens = held.tokens.clone();
                 tokens.lease = Some(Lease { holder: holder.clone(), until: now + LEASE });
+                turn.takes_lease(&holder);
                 match store.replace(held.version, &tokens).await.map_err(SilentError::Unavailable)? {
                     Replaced::Done(version) => break Versioned { version, tokens },
                     Replaced::Gone => return Err(SilentError::signed_out()),
@@ -302,6 +312,11 @@ impl Lease {
     fn holds(&self, now: Timestamp) -> bool {
         now < self.until && self.until <= now + LEASE * 2
     }
+}
+
+/// Whether another replica is renewing.
+fn leased(tokens: &AccountTokens, turn: &Turn<'_>, now: Timestamp) -> bool {
+    tokens.lease.as_ref().is_some_and(|lease| lease.holds(now) && !turn.was_abandoned(&lease.holder))
 }
 
 /// What the cache offers. With `fresh` only a token that is not the one `refused` will do: one that somebody

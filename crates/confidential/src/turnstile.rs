@@ -31,6 +31,8 @@ pub(crate) struct Turnstile {
 struct Past {
     passages: u64,
     failure: Option<Failure>,
+    /// Who of this process last took the session's lease.
+    holder: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +117,17 @@ impl Failure {
 }
 
 impl Turn<'_> {
+    /// Remembers under which name the session's lease is taken.
+    pub(crate) fn takes_lease(&self, holder: &str) {
+        self.turnstile.past().holder = Some(holder.to_owned());
+    }
+
+    /// Whether a lease was taken by an earlier turn of this process: it is over, so its caller must have gone
+    /// away in the middle (a browser that was closed), and the lease need not be waited for.
+    pub(crate) fn was_abandoned(&self, holder: &str) -> bool {
+        self.turnstile.past().holder.as_deref() == Some(holder)
+    }
+
     /// It went well: earlier failures are forgotten.
     pub(crate) fn succeeded(self) {
         let mut past = self.turnstile.past();
