@@ -58,7 +58,9 @@ impl SilentError {
             let claims = fault.trace.claims.clone().or_else(|| demand.map(str::to_owned));
             return Self::interaction(scopes, claims, consent, fault);
         }
-        if fault.retry == Retry::Never { Self::Refused(fault) } else { Self::Unavailable(fault) }
+        // A federated credential may still be spreading through Entra: worth a retry, but to be looked at.
+        let refused = fault.retry == Retry::Never || fault.whose == Whose::Configuration;
+        if refused { Self::Refused(fault) } else { Self::Unavailable(fault) }
     }
 
     pub(crate) fn interaction(scopes: &[Scope], claims: Option<String>, consent: bool, fault: Fault) -> Self {
