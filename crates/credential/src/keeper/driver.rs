@@ -74,7 +74,8 @@ impl KeeperDriver {
     async fn fetch(&self) -> Result<AccessToken, Fault> {
         let started = self.now();
         let limit = self.shared.options.fetch_limit;
-        let asked = AssertUnwindSafe(self.source.fetch(&self.shared.scope)).catch_unwind();
+        // The call is inside the guarded future too: a source may panic before it returns its own.
+        let asked = AssertUnwindSafe(async { self.source.fetch(&self.shared.scope).await }).catch_unwind();
         let answer = match tokio::time::timeout(limit, asked).await {
             Ok(Ok(outcome)) => outcome.into_result(self.source.name()),
             Ok(Err(_)) => Err(self.source_fault("source_panicked", "stopped with a defect", Whose::Entrant)),
