@@ -12,7 +12,6 @@ mod beside;
 mod docs;
 mod install;
 mod packages;
-mod peers;
 mod run;
 mod sdk;
 mod test;
@@ -25,12 +24,11 @@ cargo xtask COMMAND
 
   test     install what the tests need, then formatting, tidy, lints and every test (what CI runs)
   tidy     layer edges, banned crates, licences, sizes of files and functions, module documentation
-  peers    `peers tokens`: published clients and ours through the same faults; writes docs/reference/token-peers.md
   docs     write the reference pages that come from code
   sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
-  peers AREA   the same faults against other people's clients and ours (AREA: tokens)
-  bench AREA   other people's clients and ours, measured side by side (AREA: tokens)
+  peers AREA  the same faults against other people's clients and ours (AREA: tokens)
+  bench AREA  other people's clients and ours, measured side by side (AREA: tokens)
 ";
 
 fn main() -> ExitCode {
@@ -41,7 +39,6 @@ fn main() -> ExitCode {
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
         Some("sdk") => sdk::matrix(false),
-        Some("peers") => peers::run(arguments.get(1).map(String::as_str)),
         Some("docs") => docs::write(),
         Some("install") => install::all(),
         _ => {

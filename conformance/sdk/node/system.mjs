@@ -49,9 +49,10 @@ export async function signIn(url, who = "alice@contoso.example") {
     const form = text.match(/<form[\s\S]*?<\/form>/g).find((form) => form.includes(who));
     const attribute = (tag, name) => tag.match(new RegExp(`\\b${name}="([^"]*)"`))?.[1]?.replaceAll("&amp;", "&").replaceAll("&#38;", "&");
     const body = new URLSearchParams();
+    // A form sends its inputs and the one button that was pressed.
     for (const tag of form.match(/<(input|button)[^>]*>/g)) {
       const [name, value] = [attribute(tag, "name"), attribute(tag, "value") ?? ""];
-      if (name && (!body.has(name) || value.includes(who))) body.set(name, value);
+      if (name && (tag.startsWith("<input") || value.includes(who))) body.set(name, value);
     }
     const target = new URL(attribute(form.match(/<form[^>]*>/)[0], "action") ?? "", url);
     page = await fetch(target, { method: "POST", body, redirect: "manual", headers: { cookie } });

@@ -64,9 +64,9 @@ class Forms(html.parser.HTMLParser):
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         if tag == "form":
-            self.forms.append((attributes.get("action", ""), attributes.get("method", "get").lower(), {}))
+            self.forms.append((attributes.get("action", ""), attributes.get("method", "get").lower(), []))
         elif tag in ("input", "button") and self.forms and attributes.get("name"):
-            self.forms[-1][2].setdefault(attributes["name"], []).append(attributes.get("value", ""))
+            self.forms[-1][2].append((tag, attributes["name"], attributes.get("value", "")))
 
 
 def sign_in(url, who="alice@contoso.example"):
@@ -78,8 +78,9 @@ def sign_in(url, who="alice@contoso.example"):
     if page.status_code == 200:
         forms = Forms()
         forms.feed(page.text)
-        action, method, fields = next(f for f in forms.forms if any(who in v for values in f[2].values() for v in values))
-        data = {name: next((v for v in values if who in v), values[0]) for name, values in fields.items()}
+        action, method, fields = next(form for form in forms.forms if any(who in value for _, _, value in form[2]))
+        # A form sends its inputs and the one button that was pressed.
+        data = {name: value for tag, name, value in fields if tag == "input" or who in value}
         target = urllib.parse.urljoin(page.url, action)
         page = session.request(method, target, data=data, timeout=10, allow_redirects=False)
     location = page.headers.get("Location", "")
