@@ -25,7 +25,8 @@ pub(crate) fn node(folder: &str, source: &str) -> Result<PathBuf, String> {
     Ok(target)
 }
 
-fn copy(source: &Path, target: &Path) -> std::io::Result<()> {
+/// Copies the files of a folder, not its folders.
+pub(crate) fn copy(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(target)?;
     for entry in std::fs::read_dir(source)? {
         let entry = entry?;

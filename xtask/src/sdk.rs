@@ -23,6 +23,7 @@ struct Language {
 }
 
 /// One case and how it ended.
+#[derive(Clone)]
 struct Outcome {
     client: String,
     name: String,
@@ -39,6 +40,7 @@ pub(crate) fn matrix(check: bool) -> Result<(), String> {
     let _ = std::fs::remove_file(&ready);
     let mut system = start(&ready, &folder)?;
     let outcomes = wait_for(&ready, &mut system).and_then(|ca| run_all(&languages, &ready, &ca));
+    let outcomes = outcomes.and_then(|outcomes| Ok([outcomes, examples(&languages)?].concat()));
     let _ = system.kill();
     let _ = system.wait();
     let outcomes = outcomes?;
@@ -112,20 +114,50 @@ fn run_all(languages: &[Language], ready: &Path, ca: &str) -> Result<Vec<Outcome
     Ok(outcomes)
 }
 
+/// The examples for test runners of other languages, each with an emulator of its own.
+fn examples(languages: &[Language]) -> Result<Vec<Outcome>, String> {
+    let [python, node] = languages else { return Ok(Vec::new()) };
+    packages::copy(&run::root().join("examples/node"), &node.folder).map_err(|error| error.to_string())?;
+    let tests = [
+        (
+            "pytest",
+            python,
+            vec!["-m".to_owned(), "pytest".to_owned(), "--quiet".to_owned(), in_repository("examples/pytest")],
+        ),
+        (
+            "node --test",
+            node,
+            vec!["--test".to_owned(), node.folder.join("identity.test.mjs").to_string_lossy().into_owned()],
+        ),
+    ];
+    let run_one = |(runner, language, arguments): (&str, &Language, Vec<String>)| {
+        let mut command = Command::new(&language.interpreter);
+        command.args(arguments).env("ENTRANT_BIN", in_repository("target/debug/entrant"));
+        let failure = run_limited(&mut command)?;
+        println!("examples: {runner} … {}", if failure.is_none() { "ok" } else { "FAILED" });
+        let name = format!("an emulator for `{runner}`");
+        Ok(Outcome { client: "The repository's examples".to_owned(), name, needs: "nothing".to_owned(), failure })
+    };
+    tests.into_iter().map(run_one).collect()
+}
+
+fn in_repository(path: &str) -> String {
+    run::root().join(path).to_string_lossy().into_owned()
+}
+
 /// Runs one case in a process of its own; its output is the reason if it fails.
 fn run_case(interpreter: &Path, script: &str, case: &str, ready: &Path, ca: &str) -> Result<Option<String>, String> {
+    let mut command = Command::new(interpreter);
+    run_limited(command.args([script, case]).env("ENTRANT_READY", ready).env("NODE_EXTRA_CA_CERTS", ca))
+}
+
+/// Runs a command to its end or to the limit; what it wrote is the reason if it fails.
+fn run_limited(command: &mut Command) -> Result<Option<String>, String> {
     let output = run::root().join("target/conformance/case.log");
     let log = std::fs::File::create(&output).map_err(|error| error.to_string())?;
     let log_again = log.try_clone().map_err(|error| error.to_string())?;
-    let mut process = Command::new(interpreter)
-        .args([script, case])
-        .env("ENTRANT_READY", ready)
-        .env("NODE_EXTRA_CA_CERTS", ca)
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(log_again)
-        .spawn()
-        .map_err(|error| format!("{script}: {error}"))?;
+    let spawned = command.stdin(Stdio::null()).stdout(log).stderr(log_again).spawn();
+    let mut process = spawned.map_err(|error| format!("{command:?}: {error}"))?;
     let started = Instant::now();
     loop {
         if let Some(status) = process.try_wait().map_err(|error| error.to_string())? {

@@ -24,7 +24,7 @@ async function signedIn(client) {
   const scopes = [facts.api_scope];
   const url = await client.getAuthCodeUrl({ scopes, redirectUri, codeChallenge: challenge, codeChallengeMethod: "S256", state: "s", nonce: "n" });
   const { code, client_info: clientInfo } = await signIn(url);
-  return client.acquireTokenByCode({ scopes, redirectUri, code, codeVerifier: verifier, clientInfo }, { code, nonce: "n" });
+  return client.acquireTokenByCode({ scopes, redirectUri, code, codeVerifier: verifier, clientInfo, nonce: "n" });
 }
 
 test("managed_identity_app_service", "managed identity, App Service", "environment only", async () => {

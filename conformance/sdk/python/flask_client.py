@@ -69,8 +69,8 @@ def identity_package():
         client_credential={"client_assertion": assertion()},
     )
     begun = auth.log_in(scopes=[FACTS["api_scope"]], redirect_uri=redirect_uri())
-    result = auth.complete_log_in(sign_in(begun["auth_uri"]))
-    assert result.get("preferred_username") == "alice@contoso.example", result
+    auth.complete_log_in(sign_in(begun["auth_uri"]))
+    assert auth.get_user()["preferred_username"] == "alice@contoso.example", auth.get_user()
     token = auth.get_token_for_user([FACTS["api_scope"]])
     assert claims(token["access_token"])["scp"] == "access_as_user", token
 
