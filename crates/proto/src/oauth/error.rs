@@ -46,6 +46,9 @@ impl TokenError {
             error: quoted(error).chars().take(64).collect(),
             codes: number_at_start(description).into_iter().collect(),
             description: quoted(description),
+            trace_id: labelled(description, "Trace ID: ", 1),
+            correlation_id: labelled(description, "Correlation ID: ", 1),
+            timestamp: labelled(description, "Timestamp: ", 2),
             ..Self::default()
         }
     }
@@ -59,9 +62,9 @@ impl TokenError {
         }
         self.suberror = text("suberror").map(quoted);
         self.claims = text("claims").filter(|claims| claims.len() <= 8192).map(str::to_owned);
-        self.trace_id = text("trace_id").map(quoted);
-        self.correlation_id = text("correlation_id").map(quoted);
-        self.timestamp = text("timestamp").map(quoted);
+        self.trace_id = text("trace_id").map(quoted).or(self.trace_id);
+        self.correlation_id = text("correlation_id").map(quoted).or(self.correlation_id);
+        self.timestamp = text("timestamp").map(quoted).or(self.timestamp);
         self
     }
 
@@ -215,6 +218,13 @@ pub fn quoted(text: &str) -> String {
     line
 }
 
+/// What follows a label at the end of a description, so many words long: a redirect carries the ids nowhere else.
+fn labelled(description: &str, label: &str, words: usize) -> Option<String> {
+    let (_, rest) = description.rsplit_once(label)?;
+    let value: Vec<&str> = rest.split_whitespace().take(words).collect();
+    Some(quoted(&value.join(" ")).chars().take(64).collect()).filter(|value: &String| !value.is_empty())
+}
+
 fn number_at_start(description: &str) -> Option<u32> {
     let digits = description.trim_start().strip_prefix("AADSTS")?;
     let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
@@ -255,6 +265,17 @@ mod tests {
         assert_eq!(fault.trace.trace_id.as_deref(), Some("a"));
         assert_eq!(fault.trace.correlation_id.as_deref(), Some("b"));
         assert!(!fault.to_string().contains("Trace ID"), "{fault}");
+    }
+
+    #[test]
+    fn a_redirects_description_gives_its_ids_as_data() {
+        let description =
+            "AADSTS50105: not assigned. Trace ID: a-1 Correlation ID: b-2 Timestamp: 2026-01-02 03:04:05Z";
+        let trace = TokenError::from_parts("access_denied", description).fault(None).trace;
+        assert_eq!(trace.trace_id.as_deref(), Some("a-1"));
+        assert_eq!(trace.correlation_id.as_deref(), Some("b-2"));
+        assert_eq!(trace.timestamp.as_deref(), Some("2026-01-02 03:04:05Z"));
+        assert_eq!(TokenError::from_parts("access_denied", "no ids. Trace ID: ").fault(None).trace.trace_id, None);
     }
 
     #[test]
