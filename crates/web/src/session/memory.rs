@@ -36,7 +36,13 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, shelves: Mutex::default(), limit: MAX_RECORDS }
+        Self::with_limit(clock, MAX_RECORDS)
+    }
+
+    /// An empty store for at most `limit` sessions.
+    #[must_use]
+    pub fn with_limit(clock: Arc<dyn Clock>, limit: usize) -> Self {
+        Self { clock, shelves: Mutex::default(), limit }
     }
 
     /// A poisoned lock only means that another thread died between two whole steps.

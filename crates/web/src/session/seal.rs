@@ -8,7 +8,9 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf};
-use entrant_types::{Entropy, Fault, Retry, Whose};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entrant_types::{Entropy, Fault, Retry, Secret, Whose};
 use zeroize::Zeroizing;
 
 /// Version of the sealed form, its first byte and part of what the seal authenticates.
@@ -111,6 +113,19 @@ impl SealKey {
     #[must_use]
     pub const fn id(&self) -> &RecordId {
         &self.id
+    }
+
+    /// What a form must carry to act for the session of `value`: another expansion of the same value.
+    ///
+    /// # Errors
+    /// When the cryptographic library refuses.
+    pub fn form_token(&self, value: &[u8]) -> Result<Secret, SealFailed> {
+        let extracted = hkdf::Salt::none(hkdf::HKDF_SHA256).extract(value);
+        let info: [&[u8]; 1] = [b"entrant form token v1"];
+        let mut bytes = Zeroizing::new([0; 32]);
+        let expanded = extracted.expand(&info, hkdf::HKDF_SHA256).map_err(|_| SealFailed)?;
+        expanded.fill(bytes.as_mut()).map_err(|_| SealFailed)?;
+        Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
     }
 
     /// Seals `plain` as version `version` of the record, under a fresh random nonce: format byte, nonce,
