@@ -5,6 +5,8 @@
 //! applications) is a separate question with separate answers: 401 for a token that is not good, 403 for a
 //! good token that does not suffice.
 
+#[cfg(feature = "axum")]
+pub mod bearer;
 mod cached;
 mod check;
 mod claims;

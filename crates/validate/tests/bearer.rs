@@ -155,6 +155,24 @@ async fn every_forged_signature_is_refused() {
 }
 
 #[tokio::test]
+async fn a_token_changed_in_any_one_character_is_refused() {
+    let issuer = Issuer::new();
+    let validator = validator(&issuer, policy());
+    let good = sign(&access_claims());
+    validator.validate(&good).await.unwrap();
+    for (place, letter) in good.char_indices() {
+        let other = if letter == 'A' { "B" } else { "A" };
+        let mut changed = good.clone();
+        changed.replace_range(place..=place, other);
+        assert!(validator.validate(&changed).await.is_err(), "changed at {place}");
+    }
+    for end in 0..good.len() {
+        assert!(validator.validate(&good[..end]).await.is_err(), "cut at {end}");
+    }
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test]
 async fn what_can_be_refused_without_a_key_costs_no_request() {
     let issuer = Issuer::new();
     let validator = validator(&issuer, policy());
