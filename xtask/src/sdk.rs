@@ -31,7 +31,8 @@ struct Outcome {
     failure: Option<String>,
 }
 
-/// Installs the packages, starts the system, runs every case, writes the page. With `check`, the page is left alone.
+/// Installs the packages, starts the system, runs every case, writes the page. With `check`, the page
+/// must already say so.
 pub(crate) fn matrix(check: bool) -> Result<(), String> {
     let languages = [python()?, node()?];
     run::run("cargo", &["build", "--quiet", "--package", "entrant"])?;
@@ -48,6 +49,9 @@ pub(crate) fn matrix(check: bool) -> Result<(), String> {
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.failure.is_some()).collect();
     for outcome in &failed {
         eprintln!("\n{}: {}\n{}", outcome.client, outcome.name, outcome.failure.as_deref().unwrap_or_default());
+    }
+    if check && failed.is_empty() && std::fs::read_to_string(run::root().join(PAGE)).ok() != Some(page(&outcomes)) {
+        return Err(format!("{PAGE} is not what this run found: run `cargo xtask sdk`"));
     }
     if !check {
         std::fs::write(run::root().join(PAGE), page(&outcomes)).map_err(|error| format!("{PAGE}: {error}"))?;
