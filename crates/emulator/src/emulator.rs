@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{EmulatorConfig, KeySource};
 use crate::counters::Counters;
 use crate::facts::Facts;
+use crate::faults::{FaultRule, FaultStatus};
 use crate::journal::Entry;
 use crate::seed::Seed;
 use crate::server::{Listeners, serve};
@@ -111,6 +112,57 @@ impl Emulator {
         &self.state.counters
     }
 
+    /// Puts a fault rule in force; its number. See [`FaultRule`].
+    ///
+    /// # Errors
+    /// When the rule could never mean anything.
+    pub fn inject(&self, rule: FaultRule) -> Result<u64, Fault> {
+        // Tokens from before must not hide what the rule does to new ones.
+        self.state.identity_tokens.clear();
+        self.state.faults.add(rule)
+    }
+
+    /// Ends all fault rules.
+    pub fn clear_faults(&self) {
+        self.state.identity_tokens.clear();
+        self.state.faults.remove(None);
+    }
+
+    /// The fault rules in force, with how often each one struck.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FaultStatus> {
+        self.state.faults.all()
+    }
+
+    /// Moves the emulated present by `millis`; negative: back.
+    pub fn step_clock(&self, millis: i64) {
+        self.state.clock.step(millis);
+    }
+
+    /// Lets emulated time run `rate` times as fast as the clock that was handed in.
+    pub fn set_clock_rate(&self, rate: f64) {
+        self.state.clock.set_rate(rate);
+    }
+
+    /// Makes a new signing key the active one; older ones stay published.
+    ///
+    /// # Errors
+    /// When the key cannot be made or kept.
+    pub async fn rotate_keys(&self) -> Result<(), Fault> {
+        self.state.rotate_keys().await
+    }
+
+    /// Publishes the active signing key only.
+    pub fn withdraw_older_keys(&self) {
+        self.state.keys.withdraw_older();
+    }
+
+    /// Ends every session and refresh token of a person (UPN or object id): AADSTS50173 from now on. `false` when
+    /// there is no such person.
+    pub fn revoke(&self, person: &str) -> bool {
+        self.state.revoke(person)
+    }
+
     /// The clock that tokens live by, adjustable while running: share it with what must agree with them.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
@@ -135,7 +187,7 @@ impl Emulator {
     }
 
     fn secure_routes(&self) -> Router {
-        self.finish(entra::secure_routes())
+        self.finish(entra::secure_routes().merge(managed::secure_routes()))
     }
 
     fn plain_routes(&self) -> Router {

@@ -11,6 +11,7 @@ use entrant_types::emulation::{EMULATOR_HEADER, is_loopback_host};
 use serde_json::json;
 
 use crate::counters::Endpoint;
+use crate::faults::{Point, Struck, apply};
 use crate::state::State;
 
 /// The middleware of both listeners.
@@ -18,7 +19,7 @@ pub(crate) async fn guard(Shared(state): Shared<Arc<State>>, request: Request, n
     let endpoint = endpoint_of(request.uri().path());
     let mut response = match refusal(endpoint, request.headers()) {
         Some(response) => response,
-        None => next.run(request).await,
+        None => answered(&state, endpoint, request, next).await,
     };
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static(EMULATOR_HEADER), HeaderValue::from_static("1"));
@@ -26,6 +27,42 @@ pub(crate) async fn guard(Shared(state): Shared<Arc<State>>, request: Request, n
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     state.counters.count(endpoint, response.status().as_u16());
     response
+}
+
+/// The answer with the faults that its handler met; endpoints that ask nobody for rules meet them here.
+async fn answered(state: &State, endpoint: Endpoint, request: Request, next: Next) -> Response {
+    if matches!(endpoint, Endpoint::Control | Endpoint::Console) {
+        return next.run(request).await;
+    }
+    let mut response = if strikes_itself(endpoint) {
+        next.run(request).await
+    } else {
+        let struck = state.strike(&Point::at(endpoint));
+        let mut response =
+            if struck.intercepts() { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await };
+        response.extensions_mut().insert(struck);
+        response
+    };
+    match response.extensions_mut().remove::<Struck>() {
+        Some(struck) if !struck.0.is_empty() => apply(state, &struck, response).await,
+        _ => response,
+    }
+}
+
+/// Endpoints whose handlers know who asks, and for what, and look the rules up by that.
+fn strikes_itself(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Token
+            | Endpoint::Authorize
+            | Endpoint::Logout
+            | Endpoint::Imds
+            | Endpoint::AppService
+            | Endpoint::AzureMl
+            | Endpoint::CloudShell
+            | Endpoint::Arc
+            | Endpoint::ServiceFabric
+    )
 }
 
 fn refusal(endpoint: Endpoint, headers: &HeaderMap) -> Option<Response> {

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::directory::{App, Person};
+use crate::faults::{Stage, TROUBLES, Trouble};
 use crate::refusal::{Refusal, Trace, timestamp};
 use crate::state::State;
 
@@ -18,6 +19,7 @@ struct SignIn<'a> {
     action: String,
     people: Vec<Card<'a>>,
     tenant: &'a str,
+    troubles: Vec<(&'static str, Vec<&'static Trouble>)>,
 }
 
 struct Card<'a> {
@@ -83,9 +85,29 @@ pub(crate) fn sign_in(state: &State, app: &App, query: &str, redirect: &str, hin
         .map_or("", |tenant| tenant.domain.as_str());
     page(
         StatusCode::OK,
-        &SignIn { app: &app.name, action: format!("?{query}"), people, tenant },
+        &SignIn { app: &app.name, action: format!("?{query}"), people, tenant, troubles: troubles() },
         &form_policy(redirect),
     )
+}
+
+/// The menu's entries by stage.
+fn troubles() -> Vec<(&'static str, Vec<&'static Trouble>)> {
+    let of = |stage: Stage| (stage.title(), TROUBLES.iter().filter(|trouble| trouble.stage == stage).collect());
+    [Stage::Redirect, Stage::Redemption, Stage::Tokens].map(of).to_vec()
+}
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct Device<'a> {
+    code: Option<&'a str>,
+    note: Option<&'a str>,
+    people: Vec<&'a Person>,
+}
+
+/// The page of the device code.
+pub(crate) fn device(state: &State, code: Option<&str>, note: Option<&str>) -> Response {
+    let template = Device { code, note, people: state.directory.people.iter().collect() };
+    page(StatusCode::OK, &template, &form_policy(""))
 }
 
 fn about(app: &App, person: &Person) -> String {
@@ -102,15 +124,7 @@ fn about(app: &App, person: &Person) -> String {
 }
 
 /// The consent page.
-pub(crate) fn consent(
-    state: &State,
-    app: &App,
-    person: &Person,
-    scopes: &[String],
-    query: &str,
-    redirect: &str,
-) -> Response {
-    let _ = state;
+pub(crate) fn consent(app: &App, person: &Person, scopes: &[String], query: &str, redirect: &str) -> Response {
     page(
         StatusCode::OK,
         &Consent { app: &app.name, action: format!("?{query}"), upn: &person.upn, scopes },

@@ -6,14 +6,24 @@ use std::time::Duration;
 
 use axum::Router;
 use entrant_types::{Fault, Retry, Whose};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::faults::Abort;
+
+/// An answer that must not be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ends without an answer, as a fault demands")]
+struct Aborted;
 
 /// Connections at a time on one listener; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
@@ -128,7 +138,14 @@ async fn exchange(
     routes: Router,
     stop: CancellationToken,
 ) {
-    let service = TowerToHyperService::new(routes);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let routes = routes.clone();
+        async move {
+            let response = routes.oneshot(request).await.unwrap_or_else(|never| match never {});
+            // A fault may demand that nothing be sent: an error of the service closes the connection.
+            if response.extensions().get::<Abort>().is_some() { Err(Aborted) } else { Ok(response) }
+        }
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entrant_types::{Clock as _, Entropy, Fault, Guid, Secret, Timestamp};
+use entrant_types::{Clock, Entropy, Fault, Guid, Secret, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::clock::EmulatorClock;
@@ -11,9 +11,10 @@ use crate::config::EmulatorConfig;
 use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::entra::Grants;
+use crate::faults::{Faults, Point, Signature, Struck, TokenKind};
 use crate::journal::Journal;
-use crate::keys::KeyRing;
-use crate::managed::TokenCache;
+use crate::keys::{KeyRing, unpublished};
+use crate::managed::{ArcKey, TokenCache};
 use crate::refusal::{Refusal, Trace};
 use crate::seed::{LifetimeSeed, SignInSeed, resolve};
 use crate::store::Store;
@@ -33,15 +34,20 @@ pub(crate) struct State {
     pub(crate) directory: Directory,
     pub(crate) issuers: Issuers,
     pub(crate) origins: Origins,
+    /// The time that tokens live in.
     pub(crate) clock: EmulatorClock,
+    /// The clock below it, which a step or rate of the emulator does not touch.
+    base: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: KeyRing,
     pub(crate) lifetimes: LifetimeSeed,
     pub(crate) sign_in: SignInSeed,
     pub(crate) counters: Counters,
     pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
     pub(crate) grants: Grants,
     pub(crate) identity_tokens: TokenCache,
+    pub(crate) arc: ArcKey,
     /// The per-run secret of the App Service endpoint.
     pub(crate) identity_header: Secret,
 }
@@ -69,14 +75,17 @@ impl State {
             issuers,
             origins,
             clock: EmulatorClock::new(config.clock.clone()),
+            base: config.clock.clone(),
             entropy: config.entropy.clone(),
-            keys: KeyRing::open(config.key.clone(), store)?,
+            keys: KeyRing::open(&config.key, store)?,
             lifetimes: config.seed.lifetimes.clone(),
             sign_in: config.seed.sign_in.clone(),
             counters: Counters::default(),
             journal: Journal::default(),
+            faults: Faults::default(),
             grants: Grants::default(),
             identity_tokens: TokenCache::default(),
+            arc: ArcKey::new(store),
             identity_header: Secret::new(hex(&header)),
         })
     }
@@ -132,12 +141,80 @@ impl State {
         Vec::new()
     }
 
-    /// Signs `claims` with the active key, waiting for it on a first start.
-    pub(crate) async fn sign(&self, claims: &Map<String, Value>) -> Result<Secret, Refusal> {
+    /// Waits on the clock below.
+    pub(crate) async fn pause(&self, span: Duration) {
+        self.base.sleep_until(self.base.now() + span).await;
+    }
+
+    pub(crate) async fn rotate_keys(self: &Arc<Self>) -> Result<(), Fault> {
+        let state = self.clone();
+        let lost = || Fault::new(entrant_types::Whose::Entrant, "The key maker ended early.", "Try again.");
+        tokio::task::spawn_blocking(move || state.keys.rotate()).await.unwrap_or_else(|_| Err(lost()))?;
+        // Managed identities' tokens are made anew too, so that they follow the key.
+        self.identity_tokens.clear();
+        Ok(())
+    }
+
+    pub(crate) fn revoke(&self, person: &str) -> bool {
+        let Some(person) = self.directory.person(person) else { return false };
+        self.grants.lock().revoke_person(person.oid, 50173);
+        true
+    }
+
+    /// The fault effects on a request.
+    pub(crate) fn strike(&self, point: &Point<'_>) -> Struck {
+        self.faults.strike(point, self.entropy.as_ref())
+    }
+
+    /// Signs `claims` with the active key, waiting for it on a first start, unless a fault says otherwise.
+    pub(crate) async fn sign(
+        &self,
+        kind: TokenKind,
+        mut claims: Map<String, Value>,
+        struck: &Struck,
+    ) -> Result<Secret, Refusal> {
         let unavailable = |text: &str| Refusal::new(90055, text, "Ask again in a second.");
         let keys = self.keys.get().await.ok_or_else(|| unavailable("The signing key could not be made."))?;
-        keys.active.sign(&Map::new(), claims).map_err(|_| unavailable("The token could not be signed."))
+        struck.edit_claims(kind, &mut claims);
+        let mut header = Map::new();
+        // Only v1 tokens name the certificate (`access-tokens.md`).
+        if claims.get("ver").and_then(Value::as_str) == Some("1.0") {
+            header.insert("x5t".into(), keys.x5t().into());
+        }
+        match struck.signature(kind) {
+            Signature::Good => keys.active.sign(&header, &claims),
+            Signature::None => return Ok(unsigned(&claims)),
+            Signature::Broken => keys.active.sign(&header, &claims).map(|token| broken(&token)),
+            Signature::Unpublished => {
+                let key = tokio::task::spawn_blocking(unpublished).await.ok().and_then(Result::ok);
+                let key = key.ok_or_else(|| unavailable("The unpublished key could not be made."))?;
+                key.sign(&header, &claims)
+            }
+            Signature::NoKid => {
+                header.insert("kid".into(), Value::Null);
+                keys.active.sign(&header, &claims)
+            }
+        }
+        .map_err(|_| unavailable("The token could not be signed."))
     }
+}
+
+/// `alg: none` (RFC 7519 §6): what no client may accept.
+fn unsigned(claims: &Map<String, Value>) -> Secret {
+    let part = |text: &str| entrant_proto::jose::to_base64url(text.as_bytes());
+    Secret::new(format!(
+        "{}.{}.",
+        part(r#"{"typ":"JWT","alg":"none"}"#),
+        part(&Value::Object(claims.clone()).to_string())
+    ))
+}
+
+fn broken(token: &Secret) -> Secret {
+    // The first character of the signature: the last one has unused bits, and changing those changes nothing.
+    let text = token.expose();
+    let at = text.rfind('.').map_or(0, |dot| dot + 1);
+    let other = if text[at..].starts_with('A') { "B" } else { "A" };
+    Secret::new(format!("{}{other}{}", &text[..at], text.get(at + 1..).unwrap_or_default()))
 }
 
 fn hex(bytes: &[u8]) -> String {

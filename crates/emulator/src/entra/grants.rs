@@ -7,6 +7,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use entrant_types::{ClientId, ObjectId, Timestamp};
 
+use super::device::Waiting;
+use crate::faults::Effect;
 use crate::token::AppAuth;
 
 /// More than this of one kind push out the oldest.
@@ -23,6 +25,8 @@ pub(crate) struct Code {
     pub(crate) consented: Consented,
     pub(crate) expires: Timestamp,
     pub(crate) redeemed: bool,
+    /// The trouble chosen on the sign-in page for this sign-in.
+    pub(crate) trouble: Option<Effect>,
 }
 
 /// What a person agreed to; shared by a code, its refresh tokens and a device code.
@@ -68,6 +72,7 @@ pub(crate) struct Kept {
     pub(crate) codes: Shelf<Code>,
     pub(crate) refresh: Shelf<Refresh>,
     pub(crate) sessions: Shelf<Session>,
+    pub(crate) devices: Shelf<Waiting>,
     /// Families whose tokens no longer work, with the number why.
     revoked: BTreeMap<u64, u32>,
     families: u64,

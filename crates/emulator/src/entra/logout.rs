@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State as Shared};
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
 
-use super::authorize::{SESSION_COOKIE, session_of};
 use super::redirect;
+use super::sign_in::{SESSION_COOKIE, session_of};
+use crate::counters::Endpoint;
 use crate::directory::App;
+use crate::faults::Point;
 use crate::journal::Entry;
 use crate::pages;
 use crate::state::State;
@@ -44,20 +46,21 @@ pub(super) async fn logout(
         millis: None,
         tokens: Vec::new(),
     });
+    let struck = state.strike(&Point::at(Endpoint::Logout));
     // A return address is honoured when an app registered it, and the page is shown otherwise.
     let back = parameter("post_logout_redirect_uri")
         .filter(|uri| state.directory.apps.iter().any(|app| redirect::registered(app, uri)))
         .and_then(|uri| {
-            redirect::with_parameters(
-                &uri,
-                &parameter("state").map(|s| ("state".to_owned(), s)).into_iter().collect::<Vec<_>>(),
-                false,
-            )
+            let mut returned: Vec<_> =
+                parameter("state").map(|value| ("state".to_owned(), value)).into_iter().collect();
+            struck.edit_redirect(&mut returned);
+            redirect::with_parameters(&uri, &returned, false)
         });
-    let mut response = match back.as_ref().and_then(|uri| HeaderValue::from_str(uri.trim_end_matches('?')).ok()) {
-        Some(location) if notify.is_empty() => (StatusCode::FOUND, [("location", location)]).into_response(),
+    let mut response = match &back {
+        Some(url) if notify.is_empty() => redirect::to(url),
         _ => pages::signed_out(&notify, back.as_deref()),
     };
+    response.extensions_mut().insert(struck);
     let gone = format!("{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     if let Ok(cookie) = HeaderValue::from_str(&gone) {
         response.headers_mut().append(SET_COOKIE, cookie);

@@ -1,5 +1,7 @@
 //! Redirect URIs: which registered one a request's matches (Microsoft's `reply-url.md`).
 
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
 use crate::directory::App;
@@ -29,6 +31,10 @@ fn without_localhost_port(uri: &str) -> Option<String> {
 /// `uri` with `parameters` added to its query (or as its fragment). A URI without a path gets a slash.
 pub(super) fn with_parameters(uri: &str, parameters: &[(String, String)], fragment: bool) -> Option<String> {
     let mut url = Url::parse(uri).ok()?;
+    // Without parameters the `?` would stay behind.
+    if parameters.is_empty() {
+        return Some(url.into());
+    }
     if fragment {
         let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         url.set_fragment(Some(&text));
@@ -36,6 +42,14 @@ pub(super) fn with_parameters(uri: &str, parameters: &[(String, String)], fragme
         url.query_pairs_mut().extend_pairs(parameters);
     }
     Some(url.into())
+}
+
+/// A redirect to a URL that [`with_parameters`] made.
+pub(super) fn to(url: &str) -> Response {
+    match HeaderValue::from_str(url) {
+        Ok(location) => (StatusCode::FOUND, [(header::LOCATION, location)]).into_response(),
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
 }
 
 #[cfg(test)]

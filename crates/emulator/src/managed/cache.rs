@@ -24,11 +24,12 @@ struct Kept {
 }
 
 impl TokenCache {
-    pub(crate) fn get(&self, identity: &Identity, resource: &str, now: Timestamp) -> Option<Arc<Issued>> {
+    /// The kept token, unless its renewal is due; `always` ignores that.
+    pub(crate) fn get(&self, identity: &Identity, resource: &str, now: Timestamp, always: bool) -> Option<Arc<Issued>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock set back must not keep a token from the future alive.
         kept.get(&(identity.principal, resource.to_owned()))
-            .filter(|kept| now < kept.renew && kept.made <= now)
+            .filter(|kept| always || now < kept.renew && kept.made <= now)
             .map(|kept| kept.issued.clone())
     }
 

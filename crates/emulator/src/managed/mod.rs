@@ -1,17 +1,18 @@
 //! Managed identity endpoints: what a machine in Azure asks for its own tokens.
 
-mod app_service;
+mod arc;
 mod cache;
-mod imds;
+mod protocol;
 mod select;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use entrant_types::Timestamp;
 use serde_json::{Value, json};
 
+pub(crate) use arc::ArcKey;
 pub(crate) use cache::TokenCache;
 
 use crate::directory::Identity;
@@ -22,11 +23,19 @@ use crate::state::State;
 pub(crate) fn routes() -> Router<Arc<State>> {
     Router::new()
         // msal-node asks with a slash at the end when the host is overridden, everybody else without.
-        .route("/metadata/identity/oauth2/token", get(imds::token))
-        .route("/metadata/identity/oauth2/token/", get(imds::token))
-        .route("/metadata/instance/compute", get(imds::compute))
-        .route("/msi/token", get(app_service::token))
-        .route("/msi/token/", get(app_service::token))
+        .route("/metadata/identity/oauth2/token", get(protocol::imds))
+        .route("/metadata/identity/oauth2/token/", get(protocol::imds))
+        .route("/metadata/instance/compute", get(protocol::compute))
+        .route("/msi/token", get(protocol::app_service))
+        .route("/msi/token/", get(protocol::app_service))
+        .route("/azure-ml/token", get(protocol::azure_ml))
+        .route("/cloud-shell/token", post(protocol::cloud_shell))
+        .route("/arc/metadata/identity/oauth2/token", get(protocol::arc))
+}
+
+/// What the HTTPS listener serves of it: Service Fabric's clients pin the certificate.
+pub(crate) fn secure_routes() -> Router<Arc<State>> {
+    Router::new().route("/service-fabric/token", get(protocol::service_fabric))
 }
 
 /// A token for an identity, as every protocol returns it: nine fields, all strings, the set that all SDKs accept.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Issued, Refused};
 use crate::directory::Identity;
+use crate::faults::{Struck, TokenKind};
 use crate::state::State;
 
 pub(super) type Query = BTreeMap<String, String>;
@@ -71,6 +72,7 @@ pub(super) async fn token(
     state: &State,
     identity: &Identity,
     resource: &str,
+    struck: &Struck,
 ) -> Result<std::sync::Arc<Issued>, Refused> {
     if resource.is_empty() {
         return Err(Refused::new(
@@ -89,16 +91,21 @@ pub(super) async fn token(
         ));
     };
     let now = state.now();
-    if let Some(kept) = state.identity_tokens.get(identity, resource, now) {
+    let special = struck.touches_tokens();
+    if let Some(kept) = state.identity_tokens.get(identity, resource, now, struck.repeats_token()).filter(|_| !special)
+    {
         return Ok(kept);
     }
     let lifetimes = &state.lifetimes;
     let bare = resource.trim_end_matches('/');
     let seconds = lifetimes.resource.get(resource).or_else(|| lifetimes.resource.get(bare)).copied();
     let life = std::time::Duration::from_secs(u64::from(seconds.or(lifetimes.managed_identity).unwrap_or(3600)));
+    let life = struck.life().unwrap_or(life);
     let claims = state.claims(life).managed_identity(identity, &target);
-    let token =
-        state.sign(&claims).await.map_err(|refusal| Refused::new(503, "server_error", refusal.text, refusal.fix))?;
+    let token = state
+        .sign(TokenKind::Access, claims, struck)
+        .await
+        .map_err(|refusal| Refused::new(503, "server_error", refusal.text, refusal.fix))?;
     let issued = Issued {
         token,
         expires: now + life,
@@ -106,5 +113,8 @@ pub(super) async fn token(
         resource: resource.to_owned(),
         client_id: identity.client_id.to_string(),
     };
+    if special {
+        return Ok(std::sync::Arc::new(issued));
+    }
     Ok(state.identity_tokens.put(identity, resource, issued, now))
 }
