@@ -105,8 +105,8 @@ fn argument(variable: &Variable, command: Command) -> Arg {
     let argument = Arg::new(variable.flag).long(variable.flag).help(help);
     match variable.kind {
         Kind::Switch => argument.action(ArgAction::SetTrue),
-        Kind::Many => argument.value_name(variable.value).action(ArgAction::Append),
-        Kind::One | Kind::Secret | Kind::Place => argument.value_name(variable.value).action(ArgAction::Set),
+        Kind::Many | Kind::Place => argument.value_name(variable.value).action(ArgAction::Append),
+        Kind::One | Kind::Secret => argument.value_name(variable.value).action(ArgAction::Set),
     }
 }
 

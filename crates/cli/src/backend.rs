@@ -7,6 +7,7 @@ use entrant_host::{Child, Folder, SystemClock, find_program};
 use entrant_relay::gate::Backend;
 use entrant_types::{Clock as _, Code, Fault, Retry, Whose};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_util::sync::CancellationToken;
 
 /// Redis starts in some 10 ms; a loaded machine gets this long.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -75,16 +76,18 @@ impl OwnRedis {
         Ok(Some(Self { name, socket, child, _folder: folder }))
     }
 
-    /// Returns when it ends by itself, which it must not do.
-    pub(crate) async fn watch(&mut self) -> Fault {
-        let ended = self.child.wait().await;
+    /// Lets it run until `draining`, then ends it; that it ends by itself before is a failure.
+    pub(crate) async fn keep(mut self, draining: CancellationToken) -> Result<(), Fault> {
+        let Some(ended) = draining.run_until_cancelled(self.child.wait()).await else {
+            self.child.stop(Duration::from_secs(2)).await;
+            return Ok(());
+        };
         let how = ended.map_or_else(|error| error.to_string(), |code| format!("exit code {code}"));
-        Fault::new(Whose::Provider, format!("The {} behind the gate ended ({how}).", self.name), "Start again.")
-    }
-
-    /// Ends it.
-    pub(crate) async fn stop(self) {
-        self.child.stop(Duration::from_secs(2)).await;
+        Err(Fault::new(
+            Whose::Provider,
+            format!("The {} behind the gate ended ({how}).", self.name),
+            "Start again; if it stays, give a Redis of your own with --redis-url.",
+        ))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A process's tasks, and its end in two stages: drain, then cancel.
+//! A process's tasks, and its end in stages: drain what people use, let go of what renews, drain what those relied on.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,11 +17,30 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// The tasks of this process. Each must live until the shutdown; one that ends before is the end of the process.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
-    drain: CancellationToken,
+    front: Tier,
+    back: Tier,
+    /// Ends everything at once.
     abort: CancellationToken,
-    tasks: TaskTracker,
+    /// Ends the drivers, once the front has drained.
+    release: CancellationToken,
     deaths: mpsc::UnboundedSender<Fault>,
     died: mpsc::UnboundedReceiver<Fault>,
+}
+
+/// Tasks that drain together.
+#[derive(Debug, Default)]
+struct Tier {
+    drain: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Where a task stands when the process drains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// First: what people and programs outside use.
+    Front,
+    /// Last: what the front relies on in this process (gate, emulator, Redis server).
+    Back,
 }
 
 impl Lifecycle {
@@ -29,28 +48,30 @@ impl Lifecycle {
     pub(crate) fn new() -> Self {
         // Unbounded, and still small: one message for each task at most.
         let (deaths, died) = mpsc::unbounded_channel();
-        Self {
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            deaths,
-            died,
+        let (abort, release) = (CancellationToken::new(), CancellationToken::new());
+        Self { front: Tier::default(), back: Tier::default(), abort, release, deaths, died }
+    }
+
+    /// Cancelled when this stage starts draining: stop accepting, finish what runs.
+    pub(crate) fn draining(&self, stage: Stage) -> CancellationToken {
+        self.tier(stage).drain.clone()
+    }
+
+    fn tier(&self, stage: Stage) -> &Tier {
+        match stage {
+            Stage::Front => &self.front,
+            Stage::Back => &self.back,
         }
     }
 
-    /// Cancelled when draining starts: stop accepting, finish what runs.
-    pub(crate) fn draining(&self) -> CancellationToken {
-        self.drain.clone()
-    }
-
-    /// Runs a task that ends by itself when draining starts.
-    pub(crate) fn serve<F>(&self, name: &'static str, task: F)
+    /// Runs a task that ends by itself when its stage drains.
+    pub(crate) fn serve<F>(&self, stage: Stage, name: &'static str, task: F)
     where
         F: Future<Output = Result<(), Fault>> + Send + 'static,
     {
-        let (drain, abort, deaths) = (self.drain.clone(), self.abort.clone(), self.deaths.clone());
+        let (drain, abort, deaths) = (self.draining(stage), self.abort.clone(), self.deaths.clone());
         let running = tokio::spawn(task);
-        self.tasks.spawn(async move {
+        self.tier(stage).tasks.spawn(async move {
             let stop = running.abort_handle();
             let ended = tokio::select! {
                 ended = running => ended,
@@ -73,23 +94,16 @@ impl Lifecycle {
         });
     }
 
-    /// Runs a task that never ends by itself (a keeper's driver); it is dropped once everything else has drained.
+    /// Runs a task that never ends by itself (a keeper's driver); it is let go once the front has drained.
     pub(crate) fn drive<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let abort = self.abort.clone();
-        let deaths = self.deaths.clone();
-        let running = tokio::spawn(task);
+        let (release, deaths) = (self.release.clone(), self.deaths.clone());
         tokio::spawn(async move {
-            let stop = running.abort_handle();
-            tokio::select! {
-                _ = running => {
-                    if !abort.is_cancelled() {
-                        let _ = deaths.send(death(name, "ended by itself"));
-                    }
-                }
-                () = abort.cancelled() => stop.abort(),
+            if release.run_until_cancelled_owned(task).await.is_some() {
+                // As above.
+                let _ = deaths.send(death(name, "ended by itself"));
             }
         });
     }
@@ -106,10 +120,8 @@ impl Lifecycle {
             Some(fault) = self.died.recv() => fault.into(),
         };
         tracing::info!("stopping: finishing what runs (again to stop at once)");
-        self.drain.cancel();
-        self.tasks.close();
         tokio::select! {
-            () = self.tasks.wait() => {}
+            () = self.drain() => {}
             _ = interrupt.recv() => tracing::warn!("stopped at once"),
             _ = terminate.recv() => tracing::warn!("stopped at once"),
             _ = tokio::time::timeout(DRAIN_LIMIT, std::future::pending::<()>()) => {
@@ -119,8 +131,63 @@ impl Lifecycle {
         self.abort.cancel();
         ending
     }
+
+    /// Front, drivers, back.
+    pub(crate) async fn drain(&self) {
+        self.front.end().await;
+        self.release.cancel();
+        self.back.end().await;
+    }
+}
+
+impl Tier {
+    async fn end(&self) {
+        self.drain.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
 
 fn death(name: &str, how: &str) -> Fault {
     Fault::new(Whose::Entrant, format!("The task `{name}` {how}, which must not happen."), "Report this with the log.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_ends_the_process_and_is_named() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.serve(Stage::Front, "web app", async { Ok(()) });
+        let Ending::Failed(fault) = tokio::time::timeout(LIMIT, lifecycle.run()).await.unwrap() else { unreachable!() };
+        assert!(fault.what.contains("`web app` ended by itself"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_the_process() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.serve(Stage::Back, "gate", async { unreachable!("a defect") });
+        let Ending::Failed(fault) = tokio::time::timeout(LIMIT, lifecycle.run()).await.unwrap() else { unreachable!() };
+        assert!(fault.what.contains("`gate` panicked"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn the_front_drains_before_what_it_relies_on() {
+        let lifecycle = Lifecycle::new();
+        let (said, mut order) = mpsc::unbounded_channel();
+        for (stage, name) in [(Stage::Back, "back"), (Stage::Front, "front")] {
+            let (draining, said) = (lifecycle.draining(stage), said.clone());
+            lifecycle.serve(stage, name, async move {
+                draining.cancelled().await;
+                tokio::task::yield_now().await;
+                said.send(name).unwrap();
+                Ok(())
+            });
+        }
+        tokio::time::timeout(LIMIT, lifecycle.drain()).await.unwrap();
+        assert_eq!((order.recv().await, order.recv().await), (Some("front"), Some("back")));
+    }
 }

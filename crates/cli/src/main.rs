@@ -7,6 +7,7 @@ mod block;
 mod command;
 mod ending;
 mod http_server;
+mod identity;
 mod lifecycle;
 mod listen;
 mod part;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use entrant_host::SystemClock;
+use entrant_relay::gate::Gate;
 use entrant_types::{Clock as _, Fault};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health};
 use crate::ending::{self, Ending};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Stage};
 use crate::ready::Ready;
 use crate::settings::Settings;
 use crate::variable::{self, Command};
@@ -49,12 +50,21 @@ impl Process {
 
     /// Serves `router` until draining.
     pub(crate) fn serve_http(&self, name: &'static str, listener: TcpListener, router: Router) {
-        self.lifecycle.serve(name, http_server::serve(listener, router, self.draining()));
+        self.lifecycle.serve(Stage::Front, name, http_server::serve(listener, router, self.draining(Stage::Front)));
     }
 
-    /// Cancelled when draining starts.
-    pub(crate) fn draining(&self) -> CancellationToken {
-        self.lifecycle.draining()
+    /// Serves the gate until its stage drains.
+    pub(crate) fn serve_gate(&self, stage: Stage, gate: Gate, listener: TcpListener) {
+        let draining = self.draining(stage);
+        self.lifecycle.serve(stage, "Redis gate", async move {
+            gate.run(listener, draining).await;
+            Ok(())
+        });
+    }
+
+    /// Cancelled when this stage starts draining.
+    pub(crate) fn draining(&self, stage: Stage) -> CancellationToken {
+        self.lifecycle.draining(stage)
     }
 
     /// Says that everything is up (ready file, probe, then `block` for people) and lives to the end.

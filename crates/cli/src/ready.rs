@@ -1,7 +1,7 @@
 //! The ready file: one JSON object with every URL, port, path and id, written when the command is ready.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use entrant_types::{Fault, Whose};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,13 @@ pub(crate) struct Ready {
     pub(crate) time_lapse: Option<String>,
 }
 
+fn no_ready_file(path: &Path, error: &serde_json::Error) -> Fault {
+    bad(
+        format!("The file {} is no ready file: {error}.", path.display()),
+        "Name a file that another command wrote with --ready-file.",
+    )
+}
+
 /// A seeded person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Person {
@@ -69,15 +76,17 @@ pub(crate) struct Person {
 }
 
 impl Ready {
-    /// Reads the ready file of another process.
-    pub(crate) fn read(path: &Path) -> Result<Self, Fault> {
-        let text = read_small(path, "ready file")?;
-        serde_json::from_str(&text).map_err(|error| {
-            bad(
-                format!("The file {} is no ready file: {error}.", path.display()),
-                "Name the file that `entrant dev --ready-file FILE` wrote.",
-            )
-        })
+    /// Reads the ready files of other processes as one; where two say different things, the later counts.
+    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Fault> {
+        let mut all = serde_json::Map::new();
+        for path in paths {
+            let text = read_small(path, "ready file")?;
+            let one: serde_json::Map<_, _> =
+                serde_json::from_str(&text).map_err(|error| no_ready_file(path, &error))?;
+            all.extend(one);
+        }
+        let last = paths.last().map_or(Path::new(""), PathBuf::as_path);
+        serde_json::from_value(all.into()).map_err(|error| no_ready_file(last, &error))
     }
 
     /// Writes it whole or not at all (a temporary file beside it, then a rename), readable by its owner only: the
@@ -152,6 +161,6 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(json, serde_json::json!({"api_url": "http://localhost:5001", "pid": 7}));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(Ready::read(&path).unwrap(), ready);
+        assert_eq!(Ready::read(&[path]).unwrap(), ready);
     }
 }

@@ -57,15 +57,19 @@ impl Settings {
     /// # Errors
     /// When one of them cannot be read or understood.
     pub(crate) fn resolve(command: Command, parsed: &Parsed, env: &dyn Env) -> Result<Self, Fault> {
-        let place = |variable: &Variable| {
-            let flag = parsed.flags.get(variable.flag).and_then(|values| values.last().cloned());
-            flag.or_else(|| variable.env_for(command).find_map(|name| env.get(name))).map(PathBuf::from)
+        let places = |variable: &Variable| -> Vec<PathBuf> {
+            let flags = parsed.flags.get(variable.flag).cloned();
+            let env = || variable.env_for(command).find_map(|name| env.get(name)).map(|path| vec![path]);
+            flags.or_else(env).unwrap_or_default().into_iter().map(PathBuf::from).collect()
         };
-        let file = place(&variable::CONFIG).map(|path| read_config(&path).map(|values| (values, path))).transpose()?;
-        let attached = place(&variable::ATTACH)
-            .filter(|_| variable::ATTACH.commands.contains(&command))
-            .map(|path| Ready::read(&path))
-            .transpose()?;
+        let file = places(&variable::CONFIG).pop().map(|path| read_config(&path).map(|values| (values, path)));
+        let file = file.transpose()?;
+        let ready_files = places(&variable::ATTACH);
+        let attached = if ready_files.is_empty() || !variable::ATTACH.commands.contains(&command) {
+            None
+        } else {
+            Some(Ready::read(&ready_files)?)
+        };
         let lent = attached.as_ref().map(Ready::settings).unwrap_or_default();
 
         let (mut values, mut secrets) = (BTreeMap::new(), BTreeMap::new());
@@ -188,6 +192,11 @@ impl Settings {
     /// Whether a person or file set this, rather than its default.
     pub(crate) fn is_chosen(&self, variable: &Variable) -> bool {
         self.values.get(variable.flag).is_some_and(|(_, origin)| *origin != Origin::Default)
+    }
+
+    /// Whether it was given on the command line.
+    pub(crate) fn is_flag(&self, variable: &Variable) -> bool {
+        self.values.get(variable.flag).is_some_and(|(_, origin)| *origin == Origin::Flag)
     }
 
     /// The fault of a value that cannot be used. Says which value, who gave it, and what it is for.

@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Switch,
     /// Environment only: a flag would be in every process list, a file in every backup.
     Secret,
-    /// Flag and environment only, since it says where to read the rest.
+    /// Flag and environment only, since it says where to read the rest; as a flag, several times.
     Place,
 }
 
@@ -147,7 +147,7 @@ pub(crate) const CONFIG: Variable =
 pub(crate) const ATTACH: Variable = Variable::new(
     "attach",
     "READY-FILE",
-    "Take every value from the ready file of a running `entrant dev` or `entrant emulator`; other flags still count",
+    "Take every value from the ready file of a running command; may be given several times; other flags still count",
     ATTACHABLE,
 )
 .env(&["ENTRANT_ATTACH"])

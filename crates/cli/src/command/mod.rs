@@ -1,6 +1,10 @@
 //! The commands, each a composition of parts.
 
+mod api;
 mod dev;
+mod emulator;
+mod redis_gate;
+mod web;
 
 use entrant_host::ProcessEnv;
 use entrant_types::Fault;
@@ -23,6 +27,10 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
     };
     let ending = match command {
         Command::Dev => dev::run(&settings).await,
+        Command::Web => web::run(&settings).await,
+        Command::Api => api::run(&settings).await,
+        Command::RedisGate => redis_gate::run(&settings).await,
+        Command::Emulator => emulator::run(&settings).await,
         _ => Ok(Ending::broken("this command is not built yet")),
     };
     ending.unwrap_or_else(Ending::from)

@@ -1,8 +1,10 @@
 //! Whose tokens are accepted: the issuers of an authority and their published keys.
 
+use std::time::Duration;
+
 use entrant_proto::oauth::{Authority, Cloud};
 use entrant_types::emulation::World;
-use entrant_types::{Outside, TenantId};
+use entrant_types::{Fault, Outside, TenantId, Whose};
 use entrant_validate::{Discovery, DiscoveryPolicy, IssuerRule, KeySet, Tenants};
 
 /// The v1 and v2 issuers of an authority. Which one signs is the accepted token version of the resource, not ours to choose.
@@ -34,6 +36,18 @@ pub(crate) fn keys(authority: &Authority, world: World, outside: &Outside) -> Ke
         hosts: canonical.map(str::to_owned).into_iter().collect(),
     };
     KeySet::discovered(&Discovery::new(authority.metadata_url(), policy, outside), outside)
+}
+
+/// Fetches the keys once, so that a wrong authority is a sentence at the start and not a refusal to the first caller.
+pub(crate) async fn try_out(keys: &KeySet, limit: Duration) -> Result<(), Fault> {
+    match tokio::time::timeout(limit, keys.warm()).await {
+        Ok(warm) => warm.map(drop),
+        Err(_) => Err(Fault::new(
+            Whose::Network,
+            format!("Entra ID did not give its metadata and keys within {} s ({}).", limit.as_secs_f32(), keys.url()),
+            "Check AZURE_AUTHORITY_HOST and that this machine may reach it.",
+        )),
+    }
 }
 
 fn v2_issuer(authority: &Authority) -> String {

@@ -1,0 +1,85 @@
+//! The laptop Azure on its ports.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use entrant_emulator::{Emulator, EmulatorConfig, Facts, KeySource, Listeners, PersonFact, RedisAssignmentFact, Seed};
+use entrant_host::{OsEntropy, SystemClock, clock};
+use entrant_types::{Clock as _, Fault};
+
+use crate::listen;
+use crate::ready::{Person, Ready};
+use crate::settings::{Settings, bad, read_small};
+use crate::surroundings::lapse;
+use crate::variable;
+
+/// What a gate of its own reads beside the CA file, when attached.
+const ASSIGNMENTS_FILE: &str = "assignments.toml";
+/// Certificate and key for `localhost`, as the emulator writes them beside its CA file.
+const CERTIFICATE_FILES: (&str, &str) = ("localhost.pem", "localhost-key.pem");
+
+/// Builds the emulator on the ports of the settings, with its keys in `folder`.
+pub(crate) async fn build(settings: &Settings, folder: PathBuf) -> Result<(Emulator, Listeners), Fault> {
+    let seed = match settings.path(&variable::SEED) {
+        Some(path) => Seed::parse(&read_small(&path, "seed file")?)?,
+        None => Seed::default(),
+    };
+    let lapse = lapse(settings)?;
+    let entra = listen::number(settings, &variable::ENTRA_PORT)?;
+    let imds = listen::number(settings, &variable::IMDS_PORT)?;
+    let listeners = Listeners::bind(entra, imds).await?;
+    let emulator = Emulator::build(EmulatorConfig {
+        seed,
+        data_dir: Some(folder.clone()),
+        entra_port: listeners.entra_port(),
+        imds_port: listeners.imds_port(),
+        clock: clock(lapse),
+        system_now: SystemClock.now(),
+        entropy: Arc::new(OsEntropy),
+        key: KeySource::Kept,
+    })?;
+    let path = folder.join(ASSIGNMENTS_FILE);
+    std::fs::write(&path, assignments(&emulator.facts().redis_assignments)).map_err(|error| {
+        bad(format!("{} cannot be written: {error}.", path.display()), "Choose another --data-dir.")
+    })?;
+    Ok((emulator, listeners))
+}
+
+fn assignments(facts: &[RedisAssignmentFact]) -> String {
+    let mut text = String::from("# Made from the emulator's seed at every start.\n");
+    for fact in facts {
+        text.push_str(&format!(
+            "\n[[assignment]]\nobject_id = \"{}\"\naccess_string = {:?}\nname = {:?}\n",
+            fact.object_id, fact.access, fact.name
+        ));
+    }
+    text
+}
+
+/// Where an attached gate finds its assignments.
+pub(crate) fn assignments_file(ca_file: &Path) -> PathBuf {
+    ca_file.with_file_name(ASSIGNMENTS_FILE)
+}
+
+/// Where an attached gate finds its certificate and key.
+pub(crate) fn certificate_files(ca_file: &Path) -> (PathBuf, PathBuf) {
+    (ca_file.with_file_name(CERTIFICATE_FILES.0), ca_file.with_file_name(CERTIFICATE_FILES.1))
+}
+
+/// What others need to know of it.
+pub(crate) fn describe(ready: &mut Ready, facts: &Facts) {
+    ready.authority = Some(facts.authority.clone());
+    ready.tenant_id = Some(facts.tenant_id.to_string());
+    ready.console_url = Some(facts.console_url.trim_end_matches('/').to_owned());
+    ready.ca_path = facts.ca_path.as_deref().map(|path| path.display().to_string());
+    ready.client_id = facts.client_id.map(|id| id.to_string());
+    ready.api_client_id = facts.api_client_id.map(|id| id.to_string());
+    ready.api_scope = facts.api_scope.clone();
+    ready.managed_identity_client_id = facts.managed_identity_client_id.map(|id| id.to_string());
+    ready.managed_identity_principal_id = facts.managed_identity_principal_id.map(|id| id.to_string());
+    ready.imds_url = Some(facts.imds_url.clone());
+    ready.identity_endpoint = Some(facts.identity_endpoint.clone());
+    ready.identity_header = Some(facts.identity_header.expose().to_owned());
+    let person = |person: &PersonFact| Person { upn: person.upn.clone(), object_id: person.object_id.to_string() };
+    ready.people = facts.people.iter().map(person).collect();
+}

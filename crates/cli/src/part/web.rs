@@ -1,0 +1,194 @@
+//! The web app: its identity, its confidential client, its sessions in Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use entrant_confidential::{ConfidentialClient, ConfidentialConfig};
+use entrant_credential::Keeper;
+use entrant_host::Lapse;
+use entrant_redis::{ManagedConnection, RedisConfig, State, Status};
+use entrant_types::{Fault, Resource, Scope};
+use entrant_web::app::{WebApp, WebConfig, WebParts};
+use entrant_web::session::memory::MemoryStore;
+use entrant_web::session::redis::RedisStore;
+use entrant_web::session::store::SessionStore;
+use url::Url;
+
+use super::api::SCOPE;
+use crate::identity;
+use crate::process::Process;
+use crate::settings::Settings;
+use crate::surroundings::Surroundings;
+use crate::variable;
+
+/// Every key of ours in Redis begins with this.
+const KEY_PREFIX: &str = "entrant:";
+
+/// A web app whose keepers and connection run already.
+pub(crate) struct Web {
+    pub(crate) router: Router,
+    client: Arc<ConfidentialClient>,
+    assertion: Option<Keeper>,
+    redis: Option<ManagedConnection>,
+}
+
+/// Puts the web app together for browsers that reach it at `public_url`.
+pub(crate) fn build(
+    settings: &Settings,
+    around: &Surroundings,
+    process: &Process,
+    public_url: &str,
+) -> Result<Web, Fault> {
+    let authority = around.authority(settings)?;
+    let client_id = identity::client_id(settings)?;
+    let public_url: Url = match settings.text(&variable::PUBLIC_URL) {
+        Some(_) => settings.required_as(&variable::PUBLIC_URL)?,
+        None => Url::parse(public_url).map_err(|error| settings.wrong(&variable::PUBLIC_URL, &error.to_string()))?,
+    };
+    let api_url = settings.required_as(&variable::API_ENDPOINT)?;
+    let api: entrant_types::ClientId = settings.required_as(&variable::API_CLIENT_ID)?;
+    let redis = redis_config(settings, around)?;
+
+    let (client_auth, assertion) = identity::client_auth(settings, around, &process.lifecycle)?;
+    let config = ConfidentialConfig::new(authority, client_id, client_auth, around.world);
+    let client = Arc::new(ConfidentialClient::new(config, around.outside.clone())?);
+    let redis = redis.map(|config| connect(config, settings, around, process)).transpose()?;
+    let store: Arc<dyn SessionStore> = match &redis {
+        Some(connection) => Arc::new(RedisStore::new(connection.clone(), KEY_PREFIX)),
+        None => Arc::new(MemoryStore::new(Arc::clone(&around.outside.clock))),
+    };
+
+    let scope = Scope::new(format!("api://{api}/{SCOPE}"));
+    let mut config = WebConfig::new(public_url, client_id, api_url, scope, around.world);
+    config.redis_backend = settings.attached.as_ref().and_then(|ready| ready.redis_backend.clone());
+    config.time_lapse = crate::surroundings::lapse(settings)?.as_ref().map(Lapse::rate);
+    let parts = WebParts {
+        client: Arc::clone(&client),
+        store,
+        assertion: assertion.clone(),
+        redis: redis.clone(),
+        outside: around.outside.clone(),
+    };
+    let router = WebApp::build(config, parts)?.router();
+    let web = Web { router, client, assertion, redis };
+    web.report_to(process);
+    Ok(web)
+}
+
+fn redis_config(settings: &Settings, around: &Surroundings) -> Result<Option<RedisConfig>, Fault> {
+    let Some(text) = settings.text(&variable::REDIS) else { return Ok(None) };
+    let (host, port) = host_and_port(text, 10_000).map_err(|why| settings.wrong(&variable::REDIS, why))?;
+    Ok(Some(RedisConfig::new(host, port, Some(Arc::clone(&around.tls)))))
+}
+
+/// `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`.
+pub(crate) fn host_and_port(text: &str, default: u16) -> Result<(String, u16), &'static str> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host, port.parse().map_err(|_| "its port is no number from 1 to 65535")?)
+        }
+        _ => (text, default),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte));
+    if !plain || port == 0 {
+        return Err("it is not of the form HOST:PORT");
+    }
+    Ok((host.to_owned(), port))
+}
+
+fn connect(
+    config: RedisConfig,
+    settings: &Settings,
+    around: &Surroundings,
+    process: &Process,
+) -> Result<ManagedConnection, Fault> {
+    let scope = Resource::new(Resource::REDIS).default_scope();
+    let keeper = identity::keep(identity::source(settings, around)?, scope, around, &process.lifecycle);
+    let (connection, driver) = ManagedConnection::new(config, keeper, &around.outside);
+    process.lifecycle.drive("Redis connection", driver.run());
+    Ok(connection)
+}
+
+impl Web {
+    /// Tries every hop once, so that a wrong setting is a sentence at the start and not a page to the first visitor.
+    /// The identity comes first: without it neither of the others can be told.
+    pub(crate) async fn try_out(&self, limit: Duration) -> Result<(), Fault> {
+        let late = |what: &str, fix: &str| {
+            let what = format!("{what} did not answer within {} s.", limit.as_secs_f32());
+            Fault::new(entrant_types::Whose::Network, what, fix)
+        };
+        let identity = async {
+            match &self.assertion {
+                None => Ok(()),
+                Some(keeper) => tokio::time::timeout(limit, keeper.token()).await.map_or_else(
+                    |_| {
+                        Err(late(
+                            "The managed identity endpoint",
+                            "Check that the identity is assigned to this machine.",
+                        ))
+                    },
+                    |token| token.map(drop),
+                ),
+            }
+        };
+        let entra = async {
+            tokio::time::timeout(limit, self.client.warm()).await.unwrap_or_else(|_| {
+                Err(late("Entra ID", "Check AZURE_AUTHORITY_HOST and that this machine may reach it."))
+            })
+        };
+        let redis = async {
+            match &self.redis {
+                None => Ok(()),
+                Some(redis) => tokio::time::timeout(limit, redis.ready()).await.unwrap_or_else(|_| {
+                    Err(late(
+                        &format!("Redis at {}", redis.status().server),
+                        "Check --redis and that this machine may reach it.",
+                    ))
+                }),
+            }
+        };
+        let (identity, entra, redis) = tokio::join!(identity, entra, redis);
+        identity.and(entra).and(redis)
+    }
+
+    fn report_to(&self, process: &Process) {
+        if let Some(keeper) = self.assertion.clone() {
+            process.health.require("client assertion", move || {
+                match (keeper.current(), keeper.snapshot().last_fault) {
+                    (Some(_), _) => Ok(()),
+                    (None, fault) => Err(fault.map_or_else(|| "no token yet".to_owned(), |fault| fault.to_string())),
+                }
+            });
+        }
+        if let Some(redis) = self.redis.clone() {
+            process.health.require("redis", move || {
+                let status: Status = redis.status();
+                match status.state {
+                    State::Ready => Ok(()),
+                    other => {
+                        Err(status.last_fault.map_or_else(|| other.as_str().to_owned(), |fault| fault.to_string()))
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn a_redis_is_named_by_host_and_port() {
+        let ok = |host: &str, port| Ok((host.to_owned(), port));
+        assert_eq!(host_and_port("cache.example:10000", 1), ok("cache.example", 10_000));
+        assert_eq!(host_and_port("cache.example", 10_000), ok("cache.example", 10_000));
+        assert_eq!(host_and_port("[::1]:6380", 1), ok("::1", 6380));
+        assert_eq!(host_and_port("::1", 7), ok("::1", 7));
+        for text in ["", ":1", "host:", "host:0", "host:99999", "redis://host:1", "user@host:1", "a b"] {
+            assert!(host_and_port(text, 1).is_err(), "{text}");
+        }
+    }
+}
