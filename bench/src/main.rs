@@ -10,8 +10,10 @@ async fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["peers", "tokens"] => tokens::faults::run().await,
+        ["bench", "tokens"] => tokens::speed::run().await,
+        ["speed", client, base] => tokens::speed::measure(client, base).await,
         ["client", client, row, base] => tokens::client::run(client, row, base).await,
-        _ => Err("usage: entrant-bench peers tokens".into()),
+        _ => Err("usage: entrant-bench peers|bench tokens".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ use entrant_credential::sources::{AppService, Imds};
 use entrant_credential::{Keeper, KeeperOptions, Source};
 use entrant_host::{DialPolicy, HostConfig};
 use entrant_proto::managed_identity::Selector;
-use entrant_types::Resource;
+use entrant_types::{Outside, Resource};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -88,14 +88,22 @@ async fn attempt(client: &dyn Client, resource: &str) -> (String, f64) {
 }
 
 /// The `azure_identity` crate, unmodified.
-struct Published(Arc<ManagedIdentityCredential>);
+pub struct Published(Arc<ManagedIdentityCredential>);
 
 impl Published {
-    fn new(base: &str) -> Result<Self, Failure> {
+    /// One look-up.
+    pub async fn token(&self, scope: &str) -> Result<(), Failure> {
+        std::hint::black_box(self.0.get_token(&[scope], None).await?);
+        Ok(())
+    }
+
+    /// With every request led to `base`.
+    pub fn new(base: &str) -> Result<Self, Failure> {
         // Its IMDS address is a constant: only a transport that rewrites the host can lead it to loopback.
         let transport = Transport::new(Arc::new(Rewriting { base: base.parse()?, inner: new_http_client(None) }));
         let client_options = ClientOptions { transport: Some(transport), ..ClientOptions::default() };
-        let options = ManagedIdentityCredentialOptions { client_options, ..ManagedIdentityCredentialOptions::default() };
+        let options =
+            ManagedIdentityCredentialOptions { client_options, ..ManagedIdentityCredentialOptions::default() };
         Ok(Self(ManagedIdentityCredential::new(Some(options))?))
     }
 }
@@ -104,7 +112,11 @@ impl Published {
 impl Client for Published {
     async fn get(&self, resource: &str) -> Result<(), String> {
         let scope = format!("{resource}/.default");
-        self.0.get_token(&[&scope], None).await.map(|_| ()).map_err(|error| format!("{:?}", error.kind()).split('(').next().unwrap_or_default().to_owned())
+        self.0
+            .get_token(&[&scope], None)
+            .await
+            .map(|_| ())
+            .map_err(|error| format!("{:?}", error.kind()).split('(').next().unwrap_or_default().to_owned())
     }
 }
 
@@ -125,21 +137,25 @@ impl HttpClient for Rewriting {
     }
 }
 
+/// Our source for the endpoint that the environment names, and its outside.
+pub fn app_service() -> Result<(Arc<dyn Source>, Outside), Failure> {
+    let outside = entrant_host::outside(HostConfig { dial: DialPolicy::LoopbackOnly, ..HostConfig::default() })?;
+    Ok((Arc::new(AppService::new(Selector::SystemAssigned, &outside)), outside))
+}
+
 /// The keeper of `entrant-credential`.
 struct Ours {
-    outside: entrant_types::Outside,
+    outside: Outside,
     source: Arc<dyn Source>,
     keepers: Mutex<HashMap<String, Keeper>>,
 }
 
 impl Ours {
     fn new(row: &str, base: &str) -> Result<Self, Failure> {
-        let config = HostConfig { dial: DialPolicy::LoopbackOnly, ..HostConfig::default() };
-        let outside = entrant_host::outside(config)?;
-        let source: Arc<dyn Source> = match row {
-            "missing" => Arc::new(Imds::at(base, Selector::SystemAssigned, &outside)),
-            _ => Arc::new(AppService::new(Selector::SystemAssigned, &outside)),
-        };
+        let (mut source, outside) = app_service()?;
+        if row == "missing" {
+            source = Arc::new(Imds::at(base, Selector::SystemAssigned, &outside));
+        }
         Ok(Self { outside, source, keepers: Mutex::default() })
     }
 }
@@ -153,12 +169,17 @@ impl Client for Ours {
                 .entry(resource.to_owned())
                 .or_insert_with(|| {
                     let scope = Resource::new(resource).default_scope();
-                    let (keeper, driver) = Keeper::new(self.source.clone(), scope, KeeperOptions::default(), &self.outside);
+                    let (keeper, driver) =
+                        Keeper::new(self.source.clone(), scope, KeeperOptions::default(), &self.outside);
                     tokio::spawn(driver.run());
                     keeper
                 })
                 .clone()
         };
-        keeper.token().await.map(|_| ()).map_err(|fault| fault.codes.first().map_or("fault".to_owned(), ToString::to_string))
+        keeper
+            .token()
+            .await
+            .map(|_| ())
+            .map_err(|fault| fault.codes.first().map_or("fault".to_owned(), ToString::to_string))
     }
 }

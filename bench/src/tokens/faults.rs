@@ -152,11 +152,9 @@ async fn play(client: &str, row: &str, base: &str) -> Result<Option<Value>, Fail
         command.arg(clients.join("token_faults.py")).args([client, row, base]);
         command
     } else if client.ends_with("-js") || client == "msal-node" {
-        // Node resolves packages from the script's own folder, so the script is read from where they are.
-        let script = peers.join("node/token_faults.mjs");
-        tokio::fs::copy(clients.join("token_faults.mjs"), &script).await?;
+        // Node finds packages from the script's own folder: the workshop copies the scripts beside them.
         let mut command = Command::new("node");
-        command.arg(script).args([client, row, base]);
+        command.arg(peers.join("node/token_faults.mjs")).args([client, row, base]);
         command
     } else {
         let mut command = Command::new(std::env::current_exe()?);

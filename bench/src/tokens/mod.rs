@@ -3,6 +3,9 @@
 pub mod client;
 mod endpoint;
 pub mod faults;
+mod page;
+pub mod speed;
+mod verification;
 
 /// Whatever went wrong in a run; the run stops with it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -13,8 +13,10 @@ use tokio::sync::{Notify, watch};
 use crate::source::Source;
 
 mod driver;
+mod reader;
 
 pub use driver::KeeperDriver;
+pub use reader::Reader;
 
 /// How a keeper behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +65,7 @@ struct Shared {
     scope: Scope,
     options: KeeperOptions,
     clock: Arc<dyn Clock>,
-    current: ArcSwapOption<AccessToken>,
+    current: Arc<ArcSwapOption<AccessToken>>,
     asked: AtomicBool,
     wake: Notify,
     waiters: AtomicUsize,
@@ -91,7 +93,7 @@ impl Keeper {
             scope,
             options,
             clock: Arc::clone(&outside.clock),
-            current: ArcSwapOption::empty(),
+            current: Arc::new(ArcSwapOption::empty()),
             asked: AtomicBool::new(false),
             wake: Notify::new(),
             waiters: AtomicUsize::new(0),
@@ -114,6 +116,12 @@ impl Keeper {
         let held = self.shared.current.load();
         let token = held.as_deref()?;
         token.lifetime.is_valid(self.shared.clock.now()).then(|| token.clone())
+    }
+
+    /// A view of the token for one task that reads it often.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared.current), Arc::clone(&self.shared.clock))
     }
 
     /// The token; without a valid one, waits for the fetch that is under way or due. While the last fetch

@@ -12,6 +12,6 @@ pub mod token_endpoint;
 pub use client_auth::{ClientAssertion, ClientAuth, ManagedIdentityAssertion};
 pub use entrant_proto::managed_identity::Selector;
 pub use entrant_proto::refresh::Policy;
-pub use keeper::{Keeper, KeeperDriver, KeeperOptions, Snapshot};
+pub use keeper::{Keeper, KeeperDriver, KeeperOptions, Reader, Snapshot};
 pub use source::{Outcome, Source};
 pub use token_endpoint::TokenEndpoint;

@@ -90,6 +90,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
 
+    /// The present moment, up to 10 ms behind [`now`](Self::now) and cheaper to read: for the check of an expiry on
+    /// every request, never for measuring or planning.
+    fn coarse_now(&self) -> Timestamp {
+        self.now()
+    }
+
     /// Returns once [`now`](Self::now) is at or past `moment`. Implementations wait in bounded steps that
     /// re-read the clock, so that suspend and clock steps are survived.
     fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()>;
