@@ -160,7 +160,8 @@ impl AccountTokens {
 }
 
 /// When a token is to be renewed ahead of its end: when its issuer says so, or at three quarters of its life.
-pub(crate) fn due_at(lifetime: &Lifetime) -> Timestamp {
+#[must_use]
+pub fn due_at(lifetime: &Lifetime) -> Timestamp {
     let life = lifetime.received.until(lifetime.expires);
     lifetime.refresh_at.unwrap_or(lifetime.received + life * 3 / 4)
 }

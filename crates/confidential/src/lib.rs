@@ -20,7 +20,7 @@ mod store;
 pub mod store_suite;
 mod turnstile;
 
-pub use account::{Account, AccountTokens};
+pub use account::{Account, AccountTokens, due_at};
 pub use callback::Callback;
 pub use client::ConfidentialClient;
 pub use config::ConfidentialConfig;

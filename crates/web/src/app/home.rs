@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use entrant_confidential::{AccountTokens, Origin};
+use entrant_confidential::{AccountTokens, Origin, due_at};
 use entrant_redis::Status;
 use entrant_types::Timestamp;
 use http::StatusCode;
@@ -24,6 +24,7 @@ use crate::session::sessions::Session;
 struct SignedOut<'a> {
     shell: Shell,
     sign_in: &'a str,
+    secretless: bool,
 }
 
 #[derive(Template)]
@@ -43,7 +44,11 @@ struct Home<'a> {
 pub(crate) async fn home(State(app): State<Arc<App>>, visit: Visit) -> Response {
     match app.sessions.find(&visit.headers).await {
         Ok(None) => {
-            let page = SignedOut { shell: app.shell("Sign in", &visit, None), sign_in: "/login" };
+            let page = SignedOut {
+                shell: app.shell("Sign in", &visit, None),
+                sign_in: "/login",
+                secretless: app.parts.assertion.is_some(),
+            };
             respond(StatusCode::OK, &page, None)
         }
         Ok(Some(session)) => signed_in(&app, &visit, &session).await,
@@ -118,12 +123,13 @@ async fn user_tokens(app: &App, session: &Session) -> (Link, Vec<Life>, Timestam
 }
 
 fn lives(tokens: &AccountTokens) -> Vec<Life> {
+    let can_refresh = tokens.can_refresh();
     tokens
         .lifetimes()
         .map(|(resource, lifetime)| Life {
             name: format!("Your access token for {resource}"),
             lifetime,
-            next: lifetime.refresh_at,
+            next: can_refresh.then(|| due_at(&lifetime)),
             colour: 2,
         })
         .collect()
@@ -154,7 +160,7 @@ fn redis(status: Option<Status>, backend: Option<String>, now: Timestamp) -> (Li
         .code("User name", status.object_id.map(|id| format!("{id} (the identity's object id)")))
         .at("Token ends", status.token_expires, now)
         .at("Next refresh", status.next_refresh, now)
-        .text("Authenticated again", Some(chain::times(status.reauths)))
+        .text("Re-AUTH", Some(chain::times(status.reauths)))
         .at("Connected since", status.connected_since, now)
         .fault(status.last_fault);
     (link, life)

@@ -160,6 +160,7 @@ impl App {
 
     fn shell(&self, title: impl Into<String>, visit: &Visit, session: Option<&Session>) -> Shell {
         let mut shell = Shell::new(title, &visit.id).visitor(session);
+        shell.secretless = self.parts.assertion.is_some();
         shell.emulator = self.config.world == World::Emulator;
         shell
     }

@@ -21,7 +21,7 @@ pub struct Problem {
     pub title: String,
     /// One sentence.
     pub cause: String,
-    /// What to change, in order.
+    /// What to change, in order. Text between backticks is for machines.
     pub steps: Vec<String>,
     /// Where to start again: address and text of a button.
     pub action: Option<(String, &'static str)>,
@@ -32,11 +32,30 @@ pub struct Problem {
     retry_after: Option<u64>,
 }
 
+/// A sentence with `code` in it, as HTML.
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = "{% for piece in text.split('`') %}{% if loop.index0 % 2 == 1 %}<code>{{ piece }}</code>{% else %}{{ piece }}{% endif %}{% endfor %}"
+)]
+struct Prose<'a> {
+    text: &'a str,
+}
+
+// What the template writes is escaped there.
+impl askama::filters::HtmlSafe for Prose<'_> {}
+
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
     shell: &'a Shell,
     problem: &'a Problem,
+}
+
+impl ProblemPage<'_> {
+    fn steps(&self) -> impl Iterator<Item = Prose<'_>> {
+        self.problem.steps.iter().map(|text| Prose { text })
+    }
 }
 
 impl Problem {

@@ -22,6 +22,8 @@ pub struct Shell {
     pub visitor: Option<Visitor>,
     /// Whether to mark the page as the emulator's world.
     pub emulator: bool,
+    /// Whether the app proves itself by a managed identity.
+    pub secretless: bool,
     /// For the footer.
     pub request_id: String,
     /// [`STYLESHEET`].
@@ -48,6 +50,7 @@ impl Shell {
             refresh: None,
             visitor: None,
             emulator: false,
+            secretless: false,
             request_id: id.0.as_ref().to_owned(),
             stylesheet: STYLESHEET,
             icon: ICON,

@@ -65,19 +65,21 @@ pub(crate) struct Scene {
 impl Scene {
     /// With sessions in memory.
     pub(crate) fn new() -> Self {
-        Self::with(|stage| Arc::new(MemoryStore::new(Arc::clone(&stage.clock) as _)), |_| {})
+        Self::built(|_, _, _| {})
     }
 
     /// With another configuration.
     pub(crate) fn configured(change: impl FnOnce(&mut WebConfig)) -> Self {
-        Self::with(|stage| Arc::new(MemoryStore::new(Arc::clone(&stage.clock) as _)), change)
+        Self::built(|_, config, _| change(config))
     }
 
-    /// With another store and configuration.
-    pub(crate) fn with(
-        store: impl FnOnce(&Stage) -> Arc<dyn SessionStore>,
-        change: impl FnOnce(&mut WebConfig),
-    ) -> Self {
+    /// With another store.
+    pub(crate) fn stored(store: impl FnOnce(&Stage) -> Arc<dyn SessionStore>) -> Self {
+        Self::built(|stage, _, parts| parts.store = store(stage))
+    }
+
+    /// With other parts and configuration.
+    pub(crate) fn built(change: impl FnOnce(&Stage, &mut WebConfig, &mut WebParts)) -> Self {
         let stage = Stage::new();
         let script = Arc::new(Mutex::new(Script { life: 3600, ..Script::default() }));
         let (clock, told) = (Arc::clone(&stage.clock), Arc::clone(&script));
@@ -85,8 +87,10 @@ impl Scene {
             let mut script = told.lock().unwrap();
             answer(&mut script, request, entrant_types::Clock::now(clock.as_ref()).secs())
         });
-        let store = store(&stage);
-        let router = app(&stage, Arc::clone(&store), change).router();
+        let (mut config, mut parts) = app(&stage);
+        change(&stage, &mut config, &mut parts);
+        let store = Arc::clone(&parts.store);
+        let router = WebApp::build(config, parts).unwrap().router();
         Self { stage, script, store, router }
     }
 
@@ -100,18 +104,16 @@ impl Scene {
     }
 }
 
-fn app(stage: &Stage, store: Arc<dyn SessionStore>, change: impl FnOnce(&mut WebConfig)) -> WebApp {
+fn app(stage: &Stage) -> (WebConfig, WebParts) {
     let authority = Authority::parse(BASE, TENANT).unwrap();
     let auth = ClientAuth::Secret(Secret::from("client-secret-of-the-test"));
     let client_id = CLIENT.parse().unwrap();
     let config = ConfidentialConfig::new(authority, client_id, auth, World::Emulator);
     let client = Arc::new(ConfidentialClient::new(config, stage.outside()).unwrap());
     let scope = Scope::new(format!("api://{API}/access_as_user"));
-    let mut config =
-        WebConfig::new(PUBLIC.parse().unwrap(), client_id, API_URL.parse().unwrap(), scope, World::Emulator);
-    change(&mut config);
-    let parts = WebParts { client, store, assertion: None, redis: None, outside: stage.outside() };
-    WebApp::build(config, parts).unwrap()
+    let config = WebConfig::new(PUBLIC.parse().unwrap(), client_id, API_URL.parse().unwrap(), scope, World::Emulator);
+    let store = Arc::new(MemoryStore::new(Arc::clone(&stage.clock) as _));
+    (config, WebParts { client, store, assertion: None, redis: None, outside: stage.outside() })
 }
 
 fn answer(script: &mut Script, request: &HttpRequest, now: i64) -> Answer {

@@ -12,3 +12,4 @@ mod session_store;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod token_store;

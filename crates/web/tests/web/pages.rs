@@ -1,12 +1,16 @@
 //! Promises of every response: no script, no secret, nothing cached, nothing framed, a fitting status.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use entrant_testkit::Logs;
+use entrant_credential::{Keeper, KeeperOptions, Outcome, Source};
+use entrant_redis::{ManagedConnection, RedisConfig};
+use entrant_types::{AccessToken, BoxFuture, Lifetime, Resource, Scope, Secret, Timestamp};
 use http::StatusCode;
+use serde_json::json;
 
 use crate::browser::Browser;
-use crate::identity::Scene;
+use crate::identity::{Scene, sign};
 
 #[tokio::test]
 async fn every_response_carries_the_security_headers() {
@@ -108,23 +112,55 @@ async fn the_page_shows_the_chain_and_a_time_line_and_follows_a_renewal() {
     browser.assert_no_secret(&scene, "the page", &after);
 }
 
+/// A managed identity that gives one token after the other.
+#[derive(Debug)]
+struct Identity(Secret, Timestamp);
+
+impl Source for Identity {
+    fn name(&self) -> &str {
+        "imds"
+    }
+
+    fn fetch<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Outcome> {
+        let lifetime = Lifetime { received: self.1, refresh_at: None, expires: self.1 + Duration::from_secs(3600) };
+        Box::pin(std::future::ready(Outcome::Token(AccessToken { secret: self.0.clone(), lifetime })))
+    }
+}
+
 #[tokio::test]
-async fn neither_logs_nor_headers_hold_a_secret() {
-    let logs = Logs::capture();
-    let scene = Scene::new();
+async fn the_chain_shows_the_identity_the_credential_and_the_redis_connection() {
+    let assertion = sign(&json!({
+        "aud": "fb60f99c-7a34-4190-8149-302f77469936", "iss": "https://localhost:8443/t/v2.0",
+        "sub": "77777777-aaaa-4bbb-8ccc-777777777777", "oid": "77777777-aaaa-4bbb-8ccc-777777777777",
+    }));
+    let token = Secret::new(assertion);
+    let scene = Scene::built(|stage, config, parts| {
+        let source = Arc::new(Identity(token.clone(), entrant_types::Clock::now(stage.clock.as_ref())));
+        let scope = Scope::new(Resource::TOKEN_EXCHANGE);
+        let (keeper, driver) = Keeper::new(source, scope, KeeperOptions::default(), &stage.outside());
+        tokio::spawn(driver.run());
+        let redis = RedisConfig::new("localhost", 10_000, None);
+        parts.redis = Some(ManagedConnection::new(redis, keeper.clone(), &stage.outside()).0);
+        parts.assertion = Some(keeper);
+        config.federated_credential = Some("trusts-web-app-identity".to_owned());
+        config.redis_backend = Some("embedded".to_owned());
+    });
     let mut browser = Browser::new(&scene);
-    let page = browser.begin("/login").await;
-    let pending = browser.cookies.clone();
-    let finished = browser.agree(&scene, &page).await;
-    browser.get("/").await;
-    browser.get("/call-api").await;
-    browser.get("/getAToken?code=another-secret-code&state=an-unknown-state").await;
-    let text = logs.text();
-    assert!(text.contains("signed in"), "{text}");
-    browser.assert_no_secret(&scene, "the logs", &text);
-    assert!(!text.contains("another-secret-code") && !text.contains("code-of-the-test"));
-    assert!(pending.iter().all(|(_, value)| !text.contains(value)));
-    let state = crate::browser::parameter(&page, "state").unwrap();
-    assert!(!text.contains(&state));
-    assert!(finished.set_cookies().iter().all(|line| !line.contains("eyJ")), "no token in a cookie");
+    browser.sign_in(&scene).await;
+    let page = browser.get("/").await.body;
+    for text in [
+        "Managed-identity token",
+        "imds",
+        "Federated credential",
+        "trusts-web-app-identity",
+        "https://localhost:8443/t/v2.0",
+        "77777777-aaaa-4bbb-8ccc-777777777777",
+        "Redis connection",
+        "localhost:10000",
+        "embedded",
+        "Next renewal",
+    ] {
+        assert!(page.contains(text), "{text} is missing: {page}");
+    }
+    entrant_testkit::assert_no_secret("the page", &page, &[&token]);
 }

@@ -131,7 +131,7 @@ async fn the_store_sees_a_hash_and_ciphertext_alone() {
     let server = RedisServer::start();
     let mut connection = server.connect().await;
     let store: Arc<dyn SessionStore> = Arc::new(RedisStore::new(connection.clone(), "entrant:"));
-    let scene = Scene::with(|_| store, |_| {});
+    let scene = Scene::stored(|_| store);
     let mut browser = Browser::new(&scene);
     browser.sign_in(&scene).await;
     assert!(browser.get("/").await.body.contains(SIGNED_IN));
@@ -156,7 +156,7 @@ async fn a_session_lives_on_in_another_replica_with_the_same_store() {
     let mut browser = Browser::new(&scene);
     browser.sign_in(&scene).await;
     let store = Arc::clone(&scene.store);
-    let other = Scene::with(|_| store, |_| {});
+    let other = Scene::stored(|_| store);
     let mut moved = Browser::new(&other);
     moved.cookies.clone_from(&browser.cookies);
     assert!(moved.get("/").await.body.contains(SIGNED_IN));
@@ -166,7 +166,7 @@ async fn a_session_lives_on_in_another_replica_with_the_same_store() {
 async fn an_unreachable_store_is_an_honest_503() {
     let server = RedisServer::start();
     let connection = server.connect().await;
-    let scene = Scene::with(|_| Arc::new(RedisStore::new(connection, "entrant:")), |_| {});
+    let scene = Scene::stored(|_| Arc::new(RedisStore::new(connection, "entrant:")));
     let mut browser = Browser::new(&scene);
     browser.sign_in(&scene).await;
     drop(server);
@@ -177,7 +177,7 @@ async fn an_unreachable_store_is_an_honest_503() {
 
 #[tokio::test]
 async fn a_full_store_refuses_the_next_person_and_signs_nobody_out() {
-    let scene = Scene::with(|stage| Arc::new(MemoryStore::with_limit(Arc::clone(&stage.clock) as _, 2)), |_| {});
+    let scene = Scene::stored(|stage| Arc::new(MemoryStore::with_limit(Arc::clone(&stage.clock) as _, 2)));
     let mut people: Vec<Browser> = (0..2).map(|_| Browser::new(&scene)).collect();
     for person in &mut people {
         person.sign_in(&scene).await;
