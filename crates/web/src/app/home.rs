@@ -75,7 +75,8 @@ async fn signed_in(app: &App, visit: &Visit, session: &Session) -> Response {
     lives.extend(redis_life);
     let record = session.record();
     let mut shell = app.shell(record.person.name.clone(), visit, Some(session));
-    shell.refresh = app.config.time_lapse.filter(|rate| *rate > 1).map(|_| 1);
+    // About every two minutes of the faster time.
+    shell.refresh = app.config.time_lapse.filter(|rate| *rate > 1).map(|rate| (120 / rate).clamp(1, 60));
     let page = Home {
         shell,
         person: &record.person,

@@ -170,14 +170,10 @@ impl App {
         problem.respond(self.shell(problem.title.clone(), visit, session), &visit.headers)
     }
 
-    /// A failure as a page. When sessions cannot be had, what the Redis connection says is the reason.
+    /// A failure as a page.
     fn failure(&self, visit: &Visit, session: Option<&Session>, fault: &Fault) -> Response {
-        let connection = self.parts.redis.as_ref().filter(|_| fault.is("session_store_unavailable"));
-        let reason = connection.and_then(|redis| redis.status().last_fault);
-        let shown = reason.map(|reason| reason.code(Code::Entrant("session_store_unavailable")));
-        let shown = shown.as_ref().unwrap_or(fault);
-        tracing::warn!(request = %visit.id.0, fault = %shown, trace = ?shown.trace, "request failed");
-        self.problem(visit, session, &Problem::of(shown, self.now()).action("/", "Try again"))
+        tracing::warn!(request = %visit.id.0, %fault, trace = ?fault.trace, "request failed");
+        self.problem(visit, session, &Problem::of(fault, self.now()).action("/", "Try again"))
     }
 }
 

@@ -157,17 +157,21 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The status that fits: 4xx when the person can mend it, 502 and 503 when the other side or the setup must.
+/// The status that fits: 4xx when the person can mend it, 502 when another side refused us, 503 when waiting helps,
+/// 500 when only this app's setup can be at fault.
 fn status(fault: &Fault) -> StatusCode {
     if matches!(fault.aadsts(), Some(50_105 | 53_003 | 65_001 | 65_004 | 50_020)) || fault.is("access_denied") {
         return StatusCode::FORBIDDEN;
     }
-    match (fault.whose, fault.retry) {
-        (_, Retry::After(_)) => StatusCode::SERVICE_UNAVAILABLE,
-        (Whose::Caller, _) => StatusCode::BAD_REQUEST,
-        (Whose::Configuration | Whose::Entrant, _) => StatusCode::INTERNAL_SERVER_ERROR,
-        (Whose::Provider, Retry::Whenever) if fault.is("session_store_unavailable") => StatusCode::SERVICE_UNAVAILABLE,
-        (Whose::Provider | Whose::Network, _) => StatusCode::BAD_GATEWAY,
+    if fault.is("session_store_unavailable") || matches!(fault.retry, Retry::After(_)) {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let reported = fault.codes.iter().any(|code| !matches!(code, Code::Entrant(_)));
+    match fault.whose {
+        Whose::Caller => StatusCode::BAD_REQUEST,
+        Whose::Provider | Whose::Network => StatusCode::BAD_GATEWAY,
+        Whose::Configuration if reported => StatusCode::BAD_GATEWAY,
+        Whose::Configuration | Whose::Entrant => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

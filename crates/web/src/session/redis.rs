@@ -10,9 +10,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use entrant_types::{BoxFuture, Code, Fault, Retry, Whose};
+use entrant_types::{BoxFuture, Code, Fault, Whose};
+use redis::Pipeline;
 use redis::aio::ConnectionLike;
-use redis::{ErrorKind, Pipeline, RedisError};
 
 use super::memory::check_size;
 use super::seal::RecordId;
@@ -54,8 +54,11 @@ impl<C: ConnectionLike + Clone> RedisStore<C> {
         let mut connection = self.connection.clone();
         match tokio::time::timeout(LIMIT, pipeline.query_async(&mut connection)).await {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(fault(&error)),
-            Err(_) => Err(unavailable(format!("Redis gave no answer within {} s.", LIMIT.as_secs()))),
+            Ok(Err(error)) => Err(unavailable(entrant_redis::fault_of(&error))),
+            Err(_) => {
+                let what = format!("Redis gave no answer within {} s.", LIMIT.as_secs());
+                Err(unavailable(Fault::new(Whose::Provider, what, "Check that Redis is reachable and not overloaded.")))
+            }
         }
     }
 
@@ -154,29 +157,10 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 40)
 }
 
-fn unavailable(what: String) -> Fault {
-    let fix = "Check that Redis is reachable and accepts this app's token; `entrant doctor` names the step that fails.";
-    Fault::new(Whose::Provider, format!("Sessions cannot be read or written: {what}"), fix)
+/// The connection's own sentence, with what it means here.
+fn unavailable(fault: Fault) -> Fault {
+    Fault { what: format!("Sessions cannot be read or written: {}", fault.what), ..fault }
         .code(Code::Entrant("session_store_unavailable"))
-}
-
-/// Keeps the error's code; its text may quote what we sent, so it is left out.
-fn fault(error: &RedisError) -> Fault {
-    match error.code() {
-        Some("NOPERM") => Fault::new(
-            Whose::Configuration,
-            "Redis does not allow this app a command or key that sessions need.",
-            "Assign the app's identity an access policy with read and write access to the keys `entrant:*`.",
-        )
-        .code(Code::Redis("NOPERM".to_owned()))
-        .code(Code::Entrant("session_store_unavailable"))
-        .retry(Retry::Never),
-        Some(code) => unavailable(format!("Redis answered {code}.")).code(Code::Redis(code.to_owned())),
-        None if error.kind() == ErrorKind::UnexpectedReturnType => {
-            unavailable("Redis answered with something unexpected.".to_owned())
-        }
-        None => unavailable("the connection to Redis failed.".to_owned()),
-    }
 }
 
 impl<C> fmt::Debug for RedisStore<C> {

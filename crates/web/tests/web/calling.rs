@@ -141,9 +141,9 @@ async fn every_refusal_of_the_api_is_a_page_with_its_own_status() {
     let said =
         |status: u16| json_reply(status, json!({"message": "Wrong <audience>.", "fix": "Ask for another scope."}));
     let cases: Vec<(Result<HttpReply, HttpError>, u16, &str)> = vec![
-        (Ok(said(401)), 500, "Wrong &#60;audience&#62;."),
+        (Ok(said(401)), 502, "Wrong &#60;audience&#62;."),
         (Ok(said(403)), 403, "Ask for another scope."),
-        (Ok(reply(404, "")), 500, "API_ENDPOINT"),
+        (Ok(reply(404, "")), 502, "API_ENDPOINT"),
         (Ok(reply(500, "<html>oops")), 502, "HTTP 500"),
         (Ok(reply(200, "not json")), 502, "API_ENDPOINT"),
         (Err(HttpError::Connect("refused".to_owned())), 502, "no reply"),
