@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use entrant_proto::oauth::{ASSERTION_TYPE, Form};
-use entrant_types::{BoxFuture, ClientId, Fault, Outside, Secret};
+use entrant_proto::oauth::{ASSERTION_TYPE, Certificate, Form};
+use entrant_types::{BoxFuture, ClientId, Fault, Guid, Outside, Secret};
 
 use crate::keeper::Keeper;
 
@@ -23,6 +23,8 @@ pub trait ClientAssertion: fmt::Debug + Send + Sync {
 pub enum ClientAuth {
     /// A client secret.
     Secret(Secret),
+    /// A certificate, whose key signs an assertion for every request.
+    Certificate(Arc<Certificate>),
     /// An assertion from elsewhere: a managed identity, a token file, a callback.
     Assertion(Arc<dyn ClientAssertion>),
 }
@@ -39,10 +41,16 @@ impl ClientAuth {
         token_endpoint: &str,
         outside: &Outside,
     ) -> Result<(), Fault> {
-        let _ = (token_endpoint, outside);
         form.push("client_id", client_id.to_string());
         match self {
             Self::Secret(secret) => form.push_secret("client_secret", secret.clone()),
+            Self::Certificate(certificate) => {
+                let mut id = [0_u8; 16];
+                outside.entropy.fill(&mut id);
+                let now = outside.clock.now();
+                let id = Guid::from_bytes(id);
+                push_assertion(form, certificate.assertion(client_id, token_endpoint, id, now)?);
+            }
             Self::Assertion(source) => push_assertion(form, source.assertion().await?),
         }
         Ok(())

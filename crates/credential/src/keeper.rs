@@ -61,7 +61,7 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 struct Shared {
-    source_name: String,
+    source: Arc<dyn Source>,
     scope: Scope,
     options: KeeperOptions,
     clock: Arc<dyn Clock>,
@@ -89,7 +89,7 @@ impl Keeper {
         outside: &Outside,
     ) -> (Self, KeeperDriver) {
         let shared = Arc::new(Shared {
-            source_name: source.name().to_owned(),
+            source,
             scope,
             options,
             clock: Arc::clone(&outside.clock),
@@ -106,7 +106,7 @@ impl Keeper {
             attempts: 0,
             skew_millis: None,
         });
-        let driver = KeeperDriver::new(Arc::clone(&shared), source, sender, outside);
+        let driver = KeeperDriver::new(Arc::clone(&shared), sender, outside);
         (Self { shared, snapshots }, driver)
     }
 
@@ -180,10 +180,10 @@ impl Keeper {
         self.shared.wake.notify_one();
     }
 
-    /// The name of the source.
+    /// The name of the source; of a chain, of the source it chose.
     #[must_use]
     pub fn source_name(&self) -> &str {
-        &self.shared.source_name
+        self.shared.source.name()
     }
 
     /// The scope.
@@ -220,7 +220,7 @@ impl Keeper {
 
     fn no_answer(&self, limit: Duration) -> Fault {
         let what =
-            format!("no token for {} within {} s from {}", self.shared.scope, limit.as_secs(), self.shared.source_name);
+            format!("no token for {} within {} s from {}", self.shared.scope, limit.as_secs(), self.source_name());
         let fault = self.snapshot().last_fault;
         fault.unwrap_or_else(|| {
             Fault::new(Whose::Provider, what, "Check that the credential source's endpoint answers.")

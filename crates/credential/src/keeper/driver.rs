@@ -12,7 +12,6 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::{Shared, Snapshot};
-use crate::source::Source;
 
 /// The clock is looked at this often by a monotonic timer, so that one that was set back is noticed.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
@@ -23,19 +22,13 @@ const SKEW_WORTH_TELLING_MILLIS: u64 = 30_000;
 #[derive(Debug)]
 pub struct KeeperDriver {
     shared: Arc<Shared>,
-    source: Arc<dyn Source>,
     snapshots: watch::Sender<Snapshot>,
     outside: Outside,
 }
 
 impl KeeperDriver {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        source: Arc<dyn Source>,
-        snapshots: watch::Sender<Snapshot>,
-        outside: &Outside,
-    ) -> Self {
-        Self { shared, source, snapshots, outside: outside.clone() }
+    pub(super) fn new(shared: Arc<Shared>, snapshots: watch::Sender<Snapshot>, outside: &Outside) -> Self {
+        Self { shared, snapshots, outside: outside.clone() }
     }
 
     /// Runs for ever: spawn it, and drop it to stop. Errors change the wait, never the existence.
@@ -75,9 +68,9 @@ impl KeeperDriver {
         let started = self.now();
         let limit = self.shared.options.fetch_limit;
         // The call is inside the guarded future too: a source may panic before it returns its own.
-        let asked = AssertUnwindSafe(async { self.source.fetch(&self.shared.scope).await }).catch_unwind();
+        let asked = AssertUnwindSafe(async { self.shared.source.fetch(&self.shared.scope).await }).catch_unwind();
         let answer = match tokio::time::timeout(limit, asked).await {
-            Ok(Ok(outcome)) => outcome.into_result(self.source.name()),
+            Ok(Ok(outcome)) => outcome.into_result(self.shared.source.name()),
             Ok(Err(_)) => Err(self.source_fault("source_panicked", "stopped with a defect", Whose::Entrant)),
             Err(_) => {
                 let what = format!("gave no answer within {} s", limit.as_secs());
@@ -98,7 +91,7 @@ impl KeeperDriver {
     }
 
     fn source_fault(&self, code: &'static str, did: &str, whose: Whose) -> Fault {
-        let what = format!("the credential source {} {did}", self.source.name());
+        let what = format!("the credential source {} {did}", self.shared.source.name());
         Fault::new(whose, what, "Requests are repeated; if it lasts, check the source's endpoint and both clocks.")
             .code(Code::Entrant(code))
     }
@@ -123,7 +116,7 @@ impl KeeperDriver {
         after.next_attempt = if action == Action::Fetch { None } else { Some(state.next_fetch()) };
         if let Some(answer) = answer {
             after.attempts += 1;
-            after.skew_millis = self.source.skew_millis();
+            after.skew_millis = self.shared.source.skew_millis();
             self.tell_skew(&before, &after);
             self.tell(&answer, &before, &after);
             match answer {
@@ -152,11 +145,14 @@ impl KeeperDriver {
     }
 
     fn labels(&self) -> [(&'static str, String); 2] {
-        [("source", self.source.name().to_owned()), ("resource", self.shared.scope.resource().as_str().to_owned())]
+        [
+            ("source", self.shared.source.name().to_owned()),
+            ("resource", self.shared.scope.resource().as_str().to_owned()),
+        ]
     }
 
     fn tell(&self, answer: &Result<AccessToken, Fault>, before: &Snapshot, after: &Snapshot) {
-        let (source, scope, labels) = (self.source.name(), self.shared.scope.as_str(), self.labels());
+        let (source, scope, labels) = (self.shared.source.name(), self.shared.scope.as_str(), self.labels());
         match answer {
             Ok(token) => {
                 let expires = token.lifetime.expires;
@@ -192,7 +188,7 @@ impl KeeperDriver {
         {
             let seconds = skew as f64 / 1000.0;
             tracing::warn!(
-                source = self.source.name(),
+                source = self.shared.source.name(),
                 provider_ahead_by_seconds = seconds,
                 "this machine's clock and the provider's differ: set the clock by NTP"
             );

@@ -3,15 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use entrant_proto::managed_identity::{IMDS_BASE, IMDS_PATH, Selector, imds_request, parse_reply};
-use entrant_proto::oauth::{http_date, transport_fault};
+use entrant_proto::managed_identity::{IMDS_BASE, IMDS_PATH, Selector, imds_request};
 use entrant_types::outside::{HttpError, HttpRequest};
 use entrant_types::{BoxFuture, Outside, Scope};
 
-use crate::source::{Outcome, SeenSkew, Source};
+use super::endpoint::IdentityEndpoint;
+use crate::source::{Outcome, Source};
+
+/// The variable that names another place of the metadata service (scheme, host and port).
+pub(super) const BASE_VARIABLE: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 /// Outside Azure nothing answers at the link-local address, often not even a refusal. The real service
-/// answers a probe within milliseconds.
+/// answers a probe within milliseconds; a laptop must learn in under a second that it is none.
 const PROBE_LIMIT: Duration = Duration::from_millis(800);
 
 /// The metadata service. It exists only where configuration chose managed identity: nothing else may dial
@@ -22,8 +25,7 @@ pub struct Imds {
     base: String,
     probe: bool,
     reached: AtomicBool,
-    outside: Outside,
-    skew: SeenSkew,
+    endpoint: IdentityEndpoint,
 }
 
 impl Imds {
@@ -31,13 +33,13 @@ impl Imds {
     /// only where configuration chose managed identity on a virtual machine.
     #[must_use]
     pub fn chosen(selector: Selector, outside: &Outside) -> Self {
-        match outside.env.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") {
+        match outside.env.get(BASE_VARIABLE) {
             Some(base) => Self::at(base, selector, outside),
             None => Self { probe: true, ..Self::at(IMDS_BASE, selector, outside) },
         }
     }
 
-    /// At `base` (scheme, host and port), without a probe.
+    /// At `base` (scheme, host and port), without a probe: a place that was named is expected to answer.
     #[must_use]
     pub fn at(base: impl Into<String>, selector: Selector, outside: &Outside) -> Self {
         Self {
@@ -45,8 +47,7 @@ impl Imds {
             base: base.into(),
             probe: false,
             reached: AtomicBool::new(false),
-            outside: outside.clone(),
-            skew: SeenSkew::default(),
+            endpoint: IdentityEndpoint::new("the virtual machine's metadata service", outside),
         }
     }
 
@@ -54,7 +55,8 @@ impl Imds {
     async fn reach(&self) -> Result<(), HttpError> {
         if self.probe && !self.reached.load(Ordering::Relaxed) {
             let url = format!("{}{IMDS_PATH}", self.base.trim_end_matches('/'));
-            self.outside.http.send(HttpRequest::get(url).timeout(PROBE_LIMIT)).await?;
+            self.endpoint.outside.http.send(HttpRequest::get(url).timeout(PROBE_LIMIT)).await?;
+            self.reached.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -70,21 +72,11 @@ impl Source for Imds {
             if let Err(error) = self.reach().await {
                 return Outcome::NotApplicable(format!("no metadata service answers at {}: {error}", self.base));
             }
-            match self.outside.http.send(imds_request(&self.base, &scope.resource(), &self.selector)).await {
-                Err(error) => {
-                    Outcome::Failed(transport_fault(&format!("the metadata service at {}", self.base), &error))
-                }
-                Ok(reply) => {
-                    self.reached.store(true, Ordering::Relaxed);
-                    let now = self.outside.clock.now();
-                    self.skew.see(http_date::skew_millis(&reply, now));
-                    parse_reply(&reply, now).into()
-                }
-            }
+            self.endpoint.token(imds_request(&self.base, &scope.resource(), &self.selector)).await
         })
     }
 
     fn skew_millis(&self) -> Option<i64> {
-        self.skew.get()
+        self.endpoint.skew.get()
     }
 }

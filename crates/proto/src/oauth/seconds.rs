@@ -52,6 +52,16 @@ fn date(text: &str) -> Option<Timestamp> {
     civil(year, month, dom, hour, minute, second)
 }
 
+/// A moment such as `2026-01-02T03:04:05Z` (RFC 3339 §5.6); only UTC, fractions of a second are dropped.
+#[must_use]
+pub fn rfc_3339(text: &str) -> Option<Timestamp> {
+    let (day, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut day = day.splitn(3, '-');
+    let (year, month, dom) = (int(day.next()?)?, int(day.next()?)?, int(day.next()?)?);
+    let mut clock = clock.split('.').next()?.splitn(3, ':');
+    civil(year, month, dom, int(clock.next()?)?, int(clock.next()?)?, int(clock.next()?)?)
+}
+
 fn int(text: &str) -> Option<i64> {
     (text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
@@ -92,6 +102,15 @@ mod tests {
         assert_eq!(span(Some(&json!(-5))), Some(0));
         assert_eq!(span(Some(&json!(1e300))), Some(315_360_000));
         assert_eq!(span(None), None);
+    }
+
+    #[test]
+    fn an_rfc_3339_moment_is_read_in_utc_only() {
+        assert_eq!(rfc_3339("2026-01-01T00:00:00Z"), Some(Timestamp::from_secs(1_767_225_600)));
+        assert_eq!(rfc_3339("2026-01-01T00:00:00.1234567Z"), Some(Timestamp::from_secs(1_767_225_600)));
+        for text in ["2026-01-01", "2026-01-01T00:00:00+02:00", "2026-13-01T00:00:00Z", ""] {
+            assert_eq!(rfc_3339(text), None, "{text}");
+        }
     }
 
     #[test]
