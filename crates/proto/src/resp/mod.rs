@@ -27,4 +27,5 @@ pub use error::ProtocolError;
 pub use limits::{ReplyLimits, RequestLimits};
 pub use reply::{Kind, ReplyFramer, ReplyPiece};
 pub use request::{RequestFramer, RequestPiece};
+pub use scan::decimal;
 pub use value::Value;

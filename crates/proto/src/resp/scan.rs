@@ -27,8 +27,9 @@ pub(super) fn line(bytes: &[u8], from: usize, limit: usize) -> Result<Option<Lin
     }
 }
 
-/// A decimal number as Redis reads lengths: no sign but `-`, no leading zero, no space.
-pub(super) fn decimal(text: &[u8]) -> Option<i64> {
+/// A decimal number as Redis reads lengths and integers: no sign but `-`, no leading zero, no space.
+#[must_use]
+pub fn decimal(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
