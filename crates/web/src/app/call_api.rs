@@ -188,7 +188,7 @@ impl App {
     }
 
     fn call_failure(&self, visit: &Visit, session: &Session, fault: &Fault) -> Response {
-        tracing::warn!(request = %visit.id.0, %fault, trace = ?fault.trace, "the API call failed");
+        tracing::warn!(request = %visit.id.0, %fault, trace_id = fault.trace.trace_id, "the API call failed");
         let mut problem = Problem::of(fault, self.now()).action("/call-api", "Try again");
         if fault.is("api_forbidden") {
             problem = problem.status(StatusCode::FORBIDDEN);

@@ -40,7 +40,7 @@ pub struct WebConfig {
     pub public_url: Url,
     /// The app registration, for the page.
     pub client_id: ClientId,
-    /// What `/call-api` asks with the person's token.
+    /// What `/call-api` asks with the person's token. An address without a path means `/api/claims` there.
     pub api_url: Url,
     /// The permission that this needs, such as `api://…/access_as_user`.
     pub api_scope: Scope,
@@ -120,8 +120,11 @@ impl WebApp {
     ///
     /// # Errors
     /// When the public address is not a bare `https` one (or `http` on this computer).
-    pub fn build(config: WebConfig, parts: WebParts) -> Result<Self, Fault> {
+    pub fn build(mut config: WebConfig, parts: WebParts) -> Result<Self, Fault> {
         check_public_url(&config.public_url)?;
+        if config.api_url.path() == "/" {
+            config.api_url.set_path("/api/claims");
+        }
         let (clock, entropy) = (Arc::clone(&parts.outside.clock), Arc::clone(&parts.outside.entropy));
         let sessions = Sessions::new(Arc::clone(&parts.store), config.limits, clock, entropy);
         Ok(Self(Arc::new(App { config, parts, sessions })))
@@ -172,7 +175,7 @@ impl App {
 
     /// A failure as a page.
     fn failure(&self, visit: &Visit, session: Option<&Session>, fault: &Fault) -> Response {
-        tracing::warn!(request = %visit.id.0, %fault, trace = ?fault.trace, "request failed");
+        tracing::warn!(request = %visit.id.0, %fault, trace_id = fault.trace.trace_id, "request failed");
         self.problem(visit, session, &Problem::of(fault, self.now()).action("/", "Try again"))
     }
 }

@@ -87,7 +87,7 @@ impl App {
     }
 
     fn sign_in_failure(&self, visit: &Visit, fault: &Fault, return_to: &str) -> Response {
-        tracing::warn!(request = %visit.id.0, %fault, trace = ?fault.trace, "sign-in failed");
+        tracing::warn!(request = %visit.id.0, %fault, trace_id = fault.trace.trace_id, "sign-in failed");
         let problem = Problem::of(fault, self.now()).action(address(return_to), "Try again");
         self.problem(visit, None, &problem)
     }

@@ -43,6 +43,13 @@ async fn the_api_gets_the_persons_token_and_the_page_shows_its_claims() {
 }
 
 #[tokio::test]
+async fn an_api_address_without_a_path_means_its_claims() {
+    let scene = Scene::configured(|config| config.api_url = "http://localhost:5001".parse().unwrap());
+    let page = signed_in(&scene).await.get("/call-api").await;
+    assert!(page.body.contains("http://localhost:5001/api/claims"), "{}", page.body);
+}
+
+#[tokio::test]
 async fn who_is_not_signed_in_signs_in_first_and_comes_back() {
     let scene = Scene::new();
     let mut browser = Browser::new(&scene);
