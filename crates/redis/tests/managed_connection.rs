@@ -3,10 +3,15 @@
 
 mod support;
 
-use entrant_redis::{State, fault_of};
+use entrant_redis::{RedisConfig, State, fault_of};
 use entrant_types::Clock as _;
 use redis::AsyncCommands as _;
-use support::{HOUR, Redis, Scene, oid, until};
+use support::server::{HOUR, Redis, oid};
+use support::{Scene, until};
+
+fn config(server: &Redis) -> RedisConfig {
+    RedisConfig::new("127.0.0.1", server.port, None)
+}
 
 const ALL: &str = "~* &* +@all";
 
@@ -17,7 +22,7 @@ async fn it_connects_as_the_object_id_of_its_token() {
     let token = scene.token(1, 1);
     server.allow(1, &token, ALL);
     scene.endpoint.give(token.clone());
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     let () = redis.set("k", "v").await.unwrap();
     let who: String = redis::cmd("ACL").arg("WHOAMI").query_async(&mut redis).await.unwrap();
     assert_eq!(who, oid(1).to_string());
@@ -35,7 +40,7 @@ async fn a_new_token_reaches_the_live_connection_without_a_reconnect() {
     let first = scene.token(1, 1);
     server.allow(1, &first, ALL);
     scene.endpoint.give(first);
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     let id: u64 = redis::cmd("CLIENT").arg("ID").query_async(&mut redis).await.unwrap();
     for number in 2..6 {
         let next = {
@@ -61,7 +66,7 @@ async fn commands_and_re_authentication_never_mix_up_replies_under_load() {
     let first = scene.token(1, 1);
     server.allow(1, &first, ALL);
     scene.endpoint.give(first);
-    let redis = scene.connect(server.config());
+    let redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..50_u32 {
@@ -103,7 +108,7 @@ async fn case_21_library_a_refused_token_keeps_the_connection_and_forces_one_fre
     let first = scene.token(1, 1);
     server.allow(1, &first, ALL);
     scene.endpoint.give(first.clone());
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     scene.stage.clock.run_for(HOUR / 10).await;
     scene.endpoint.give(scene.token(1, 2));
@@ -131,7 +136,7 @@ async fn case_35_library_another_identity_reconnects_and_no_command_fails() {
     let first = scene.token(1, 1);
     server.allow(1, &first, ALL);
     scene.endpoint.give(first);
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     let other = scene.token(2, 2);
     server.allow(2, &other, ALL);
@@ -160,7 +165,7 @@ async fn case_25_library_an_outage_longer_than_the_token_fails_honestly_and_reco
     let first = scene.token(1, 1);
     server.allow(1, &first, ALL);
     scene.endpoint.give(first.clone());
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     scene.endpoint.fail();
     scene.stage.clock.run_for(HOUR + std::time::Duration::from_secs(1)).await;
@@ -188,7 +193,7 @@ async fn a_missing_access_policy_is_named_with_the_object_id_and_mended_without_
     let mut scene = Scene::new();
     let token = scene.token(1, 1);
     scene.endpoint.give(token.clone());
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     let error = redis.get::<_, Option<String>>("k").await.unwrap_err();
     let text = fault_of(&error).to_string();
     assert!(text.starts_with("WRONGPASS") && text.contains("access policy"), "{text}");
@@ -206,7 +211,7 @@ async fn a_token_without_an_object_id_is_never_sent() {
     let mut token = scene.token(1, 1);
     token.secret = "not-a-jwt".into();
     scene.endpoint.give(token);
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     let fault = fault_of(&redis.get::<_, Option<String>>("k").await.unwrap_err());
     assert!(fault.is("redis_no_object_id"), "{fault}");
     assert!(!server.admin("INFO commandstats").contains("cmdstat_auth"), "something was sent");
@@ -219,7 +224,7 @@ async fn a_restarted_server_is_found_again() {
     let token = scene.token(1, 1);
     server.allow(1, &token, ALL);
     scene.endpoint.give(token.clone());
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     let port = server.stop();
     let status = until(&redis, |status| status.state == State::Down).await;
@@ -238,7 +243,7 @@ async fn case_34_library_an_idle_connection_is_kept_alive_even_where_ping_is_not
     let token = scene.token(1, 1);
     server.allow(1, &token, "+@read ~cache:*");
     scene.endpoint.give(token);
-    let redis = scene.connect(server.config());
+    let redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     let before = scene.stage.clock.now();
     for round in 1..=3 {
@@ -258,7 +263,7 @@ async fn case_07_library_a_blocking_command_outlives_its_token_and_disturbs_nobo
     let first = scene.token(1, 1);
     server.allow(1, &first, ALL);
     scene.endpoint.give(first);
-    let mut redis = scene.connect(server.config());
+    let mut redis = scene.connect(config(&server));
     redis.ready().await.unwrap();
     let blocked = tokio::spawn({
         let mut redis = redis.clone();

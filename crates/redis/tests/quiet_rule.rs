@@ -8,7 +8,8 @@ use std::time::Duration;
 use entrant_proto::resp::{Args, RequestFramer, RequestLimits};
 use entrant_redis::{RedisConfig, State, fault_of};
 use redis::AsyncCommands as _;
-use support::{LIMIT, Scene, until};
+use support::server::LIMIT;
+use support::{Scene, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 

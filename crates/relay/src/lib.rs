@@ -2,4 +2,5 @@
 
 pub mod assignments;
 pub mod gate;
+pub mod sidecar;
 pub mod store;

@@ -176,6 +176,12 @@ impl Machine {
         self.attempt.is_some() || self.resetting || self.identity_lost || self.held || self.closing.is_some()
     }
 
+    /// Whether a transaction is open.
+    #[must_use]
+    pub const fn in_transaction(&self) -> bool {
+        self.multi
+    }
+
     /// Why nothing is injected any more, if so.
     #[must_use]
     pub const fn opaque(&self) -> Option<Opaque> {

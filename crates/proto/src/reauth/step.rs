@@ -90,6 +90,8 @@ impl DropReason {
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Azure closes connections that were idle for ten minutes.
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(300);
+/// Between two attempts to replace a connection.
+const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 /// The server's clock and ours differ by a little.
 const EXPIRY_SKEW: Duration = Duration::from_secs(5);
 
@@ -111,6 +113,13 @@ impl Machine {
         self.credential = credential;
         self.offer = self.offer.filter(|offer| offer.credential.generation > credential.generation);
         self.last_activity = now;
+    }
+
+    /// The replacement could not be made: try again a little later.
+    pub fn postpone(&mut self, now: Timestamp) {
+        if let Some(offer) = &mut self.offer {
+            offer.window.retire = now + REPLACE_AGAIN;
+        }
     }
 
     /// What to do now. Call it after every request, reply, token and at [`wake_at`](Self::wake_at), until it

@@ -1,0 +1,135 @@
+//! Where clients connect: loopback TCP or a Unix socket.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use entrant_types::{Code, Fault, Retry, Whose};
+use tokio::net::{TcpListener, UnixListener};
+
+/// A listener's address as configured: `127.0.0.1:6380` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// TCP, on a loopback address: what is spoken here is plain text without a password.
+    Tcp(SocketAddr),
+    /// A Unix socket, readable by its owner's group as its folder allows.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// Reads `ADDRESS:PORT` or `unix:PATH`.
+    ///
+    /// # Errors
+    /// It is neither, or the address is not loopback.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(path.into()));
+        }
+        let text = text.strip_prefix("localhost").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1{port}"));
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Self::Tcp(address)),
+            Ok(address) => Err(bad(
+                format!(
+                    "the sidecar cannot listen on {address}: anybody who reaches it would have this program's identity"
+                ),
+                "Listen on 127.0.0.1, ::1 or a Unix socket.",
+            )),
+            Err(_) => {
+                Err(bad(format!("{text:?} is not an address to listen on"), "Write 127.0.0.1:6380 or unix:PATH."))
+            }
+        }
+    }
+
+    /// Starts listening. A Unix socket that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// The address is in use or not allowed.
+    pub async fn bind(&self) -> Result<Listener, Fault> {
+        let bound = match self {
+            Self::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
+            Self::Unix(path) => bind_unix(path).await.map(|listener| Listener::Unix(listener, path.clone())),
+        };
+        bound.map_err(|error| {
+            let fix = if error.kind() == io::ErrorKind::AddrInUse {
+                "Another program uses it: stop that one or choose another address with --listen."
+            } else {
+                "Choose another address with --listen."
+            };
+            bad(format!("the sidecar cannot listen on {self}: {error}"), fix).code(Code::Entrant("listen_failed"))
+        })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if tokio::net::UnixStream::connect(path).await.is_ok() {
+                return Err(error);
+            }
+            // Left behind by a process that was killed.
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        other => other,
+    }
+}
+
+fn bad(what: String, fix: &str) -> Fault {
+    Fault::new(Whose::Configuration, what, fix).retry(Retry::Never).code(Code::Entrant("bad_listen"))
+}
+
+/// An open listener.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket and its path, removed when the listener is dropped.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Where clients connect, the port chosen by the system included.
+    ///
+    /// # Errors
+    /// The system does not know it.
+    pub fn address(&self) -> io::Result<Listen> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
+            Self::Unix(_, path) => Ok(Listen::Unix(path.clone())),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_unix_sockets_can_be_listened_on() {
+        assert!(matches!(Listen::parse("127.0.0.1:6380"), Ok(Listen::Tcp(_))));
+        assert!(matches!(Listen::parse("localhost:6380"), Ok(Listen::Tcp(_))));
+        assert!(matches!(Listen::parse("[::1]:6380"), Ok(Listen::Tcp(_))));
+        assert!(matches!(Listen::parse("unix:/run/redis.sock"), Ok(Listen::Unix(_))));
+        for text in ["0.0.0.0:6380", "10.0.0.1:6380", "6380", "unix:", "", "localhost", "localhost.evil:1"] {
+            assert!(Listen::parse(text).is_err(), "{text}");
+        }
+    }
+}
