@@ -11,8 +11,9 @@ use entrant_confidential::{Callback, ConfidentialClient, Prompt, SignInFlow, Sig
 use entrant_credential::sources::Imds;
 use entrant_credential::{ClientAuth, Keeper, KeeperOptions, ManagedIdentityAssertion, Selector};
 use entrant_proto::oauth::Authority;
+use entrant_testkit::Logs;
 use entrant_types::emulation::World;
-use entrant_types::{Code, Scope};
+use entrant_types::{Code, Scope, Secret};
 use entrant_validate::Tenants;
 use serde_json::{Value, json};
 use support::*;
@@ -196,6 +197,45 @@ async fn a_refused_code_keeps_codes_and_trace_ids() {
     assert_eq!(fault.aadsts(), Some(54005));
     assert!(fault.codes.contains(&Code::OAuth("invalid_grant".to_owned())));
     assert_eq!((fault.trace.trace_id.as_deref(), fault.trace.correlation_id.as_deref()), (Some("t"), Some("c")));
+}
+
+#[tokio::test]
+async fn no_secret_reaches_logs_errors_or_debug_text() {
+    let logs = Logs::capture();
+    let entra = Entra::new();
+    let client = entra.client();
+    // A reply whose tokens are long enough to be looked for.
+    entra.state().reply =
+        Some(json!({"access_token": "access-token-hunter2", "refresh_token": "refresh-token-hunter2"}));
+    let (url, flow) = client.begin_sign_in(request()).await.unwrap();
+    let mut secrets: Vec<Secret> = url
+        .query_pairs()
+        .filter(|(name, _)| name == "state" || name == "nonce")
+        .map(|(_, v)| Secret::from(&*v))
+        .collect();
+    let callback = Callback::parse(&entra.authorize(&url)).unwrap();
+    let signed_in = client.redeem(flow, callback).await.unwrap();
+    let mut text = format!("{client:?} {signed_in:?}");
+    for field in ["code_verifier", "client_secret"] {
+        secrets.push(Secret::from(entra.last_post()[field].as_str()));
+    }
+    secrets.extend(["access-token-hunter2", "refresh-token-hunter2"].map(Secret::from));
+    // Failures of every kind, also a reply that is nothing but a token.
+    let store = entrant_confidential::MemoryTokenStore::new();
+    store.put("session-of-alice", signed_in.tokens).unwrap();
+    let partition = store.partition("session-of-alice");
+    entra.stage.clock.advance(Duration::from_secs(2700));
+    for (status, body) in
+        [(503, json!({})), (400, json!({"error": "invalid_grant"})), (200, json!("access-token-hunter2"))]
+    {
+        entra.refuse(status, body);
+        let acquired = client.acquire_silent(&partition, &Scope::new(API)).await;
+        text.push_str(&format!("{acquired:?}"));
+        entra.stage.clock.advance(Duration::from_secs(3600));
+    }
+    let secrets: Vec<&Secret> = secrets.iter().collect();
+    logs.assert_no_secret(&secrets);
+    entrant_testkit::assert_no_secret("debug text and errors", &text, &secrets);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 /// A key that its issuer publishes.
 #[derive(Debug)]
 pub(crate) struct TrustedKey {
+    kid: String,
     /// The issuer that the key set names for this key, `{tenantid}` standing for any tenant.
     pub(crate) issuer: Option<String>,
     pub(crate) key: PublicKey,
@@ -38,7 +39,7 @@ impl Keys {
             let known = previous.and_then(|keys| keys.by_kid.get(&kid));
             let key = match known {
                 Some(known) if known.modulus == jwk.n && known.issuer == jwk.issuer => Some(Arc::clone(known)),
-                _ => TrustedKey::parse(jwk),
+                _ => TrustedKey::parse(kid.clone(), jwk),
             };
             if let Some(key) = key {
                 by_kid.insert(kid, key);
@@ -49,15 +50,15 @@ impl Keys {
 }
 
 impl TrustedKey {
-    fn parse(jwk: &Jwk) -> Option<Arc<Self>> {
+    fn parse(kid: String, jwk: &Jwk) -> Option<Arc<Self>> {
         let key = PublicKey::from_jwk(jwk).ok()?;
-        Some(Arc::new(Self { issuer: jwk.issuer.clone(), key, modulus: jwk.n.clone() }))
+        Some(Arc::new(Self { kid, issuer: jwk.issuer.clone(), key, modulus: jwk.n.clone() }))
     }
 
     #[cfg(test)]
     pub(crate) fn for_test() -> Arc<Self> {
         let jwk = serde_json::json!({"kty": "RSA", "n": entrant_proto::jose::to_base64url(&[0xc1; 256]), "e": "AQAB"});
-        Self::parse(&serde_json::from_value(jwk).unwrap()).unwrap()
+        Self::parse("k".to_owned(), &serde_json::from_value(jwk).unwrap()).unwrap()
     }
 }
 
@@ -125,8 +126,8 @@ impl KeySet {
     }
 
     /// Whether `key` is still among the published keys, as far as we know without asking.
-    pub(crate) fn publishes(&self, kid: &str, key: &Arc<TrustedKey>) -> bool {
-        self.cached.current().is_some_and(|keys| keys.by_kid.get(kid).is_some_and(|own| Arc::ptr_eq(own, key)))
+    pub(crate) fn publishes(&self, key: &Arc<TrustedKey>) -> bool {
+        self.cached.current().is_some_and(|keys| keys.by_kid.get(&key.kid).is_some_and(|own| Arc::ptr_eq(own, key)))
     }
 
     /// The key `kid`; an unknown one makes us look for new keys, at most once in the floor's time.

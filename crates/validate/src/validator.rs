@@ -74,7 +74,7 @@ impl Validator {
     /// validator; requirements are checked anew each time.)
     fn still_holds(&self, verdict: &Verdict) -> bool {
         let end = verdict.verified.expires() + self.policy.clock_skew.min(Policy::MAX_SKEW);
-        self.clock.now() < end && self.keys.publishes(&verdict.kid, &verdict.key)
+        self.clock.now() < end && self.keys.publishes(&verdict.key)
     }
 
     async fn judge(&self, token: &str) -> Result<Verdict, Rejected> {
@@ -86,9 +86,8 @@ impl Validator {
         refuse_id_token(claims)?;
         let expires = check::times(claims, self.clock.now(), self.policy.clock_skew)?;
         let key = check::signature(&jwt, &self.keys, tid).await?;
-        let kid = jwt.header().kid.clone().unwrap_or_default();
         let verified = Verified::new(jwt.into_unverified_claims(), expires);
-        Ok(Verdict { verified, kid, key })
+        Ok(Verdict { verified, key })
     }
 
     fn audience(&self, claims: &Map<String, Value>) -> Result<(), Rejected> {

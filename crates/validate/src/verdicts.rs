@@ -17,7 +17,6 @@ const CAPACITY: usize = 8192;
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     pub(crate) verified: Verified,
-    pub(crate) kid: String,
     pub(crate) key: Arc<TrustedKey>,
 }
 
@@ -105,7 +104,7 @@ mod tests {
 
     fn verdict() -> Verdict {
         let verified = Verified::new(serde_json::Map::new(), Timestamp::from_secs(1));
-        Verdict { verified, kid: "k".to_owned(), key: TrustedKey::for_test() }
+        Verdict { verified, key: TrustedKey::for_test() }
     }
 
     #[test]
