@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use entrant_types::{Fault, Whose};
+use entrant_types::{Code, Fault, Whose};
 
 /// The end of a command.
 #[derive(Debug)]
@@ -61,11 +61,13 @@ impl Ending {
     }
 }
 
-/// 2 when whoever typed the command can mend it, else 1.
+/// 2 when the command line or the configuration was wrong by itself; 1 when somebody outside said no: Entra, Redis, an
+/// HTTP server, or the system about a port.
 fn code(fault: &Fault) -> u8 {
+    let outside = fault.codes.iter().any(|code| !matches!(code, Code::Entrant(_))) || fault.is("port_in_use");
     match fault.whose {
-        Whose::Configuration | Whose::Caller => 2,
-        Whose::Provider | Whose::Network | Whose::Entrant => 1,
+        Whose::Configuration | Whose::Caller if !outside => 2,
+        _ => 1,
     }
 }
 
@@ -106,8 +108,6 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use entrant_types::Code;
-
     use super::*;
 
     #[test]
@@ -118,5 +118,6 @@ mod tests {
             "error: TENANT_ID is no GUID.\n  side: the configuration (bad)\n  fix:  Set it.\n"
         );
         assert_eq!(code(&fault), 2);
+        assert_eq!(code(&fault.code(Code::Aadsts(700_016))), 1);
     }
 }

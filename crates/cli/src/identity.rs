@@ -3,24 +3,47 @@
 use std::fmt;
 use std::sync::Arc;
 
-use entrant_credential::sources::{AppService, ClientSecret, Imds};
+use entrant_credential::sources::{
+    AzureCli, Certificate, ClientCertificate, ClientSecret, Federated, FileAssertion, WorkloadIdentity, development,
+    federation_subject, managed_identity,
+};
 use entrant_credential::{ClientAuth, Keeper, KeeperOptions, ManagedIdentityAssertion, Selector, Source};
-use entrant_proto::managed_identity::IMDS_BASE;
-use entrant_types::{ClientId, Fault, Scope, Secret};
+use entrant_types::{ClientId, Fault, ObjectId, Scope, Secret};
 
 use crate::lifecycle::Lifecycle;
-use crate::settings::{Settings, bad};
+use crate::settings::{Settings, bad, read_bytes};
 use crate::surroundings::Surroundings;
-use crate::variable::{self, Command};
+use crate::variable;
 
 /// The credential sources by the names of `--source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     ManagedIdentity,
+    WorkloadIdentity,
+    /// An app registration that trusts a managed identity.
+    Federated,
     ClientSecret,
+    ClientCertificate,
+    AzureCli,
+    /// The first of several that applies: for development.
+    Chain,
 }
 
-const KINDS: &[(&str, Kind)] = &[("managed-identity", Kind::ManagedIdentity), ("client-secret", Kind::ClientSecret)];
+const KINDS: &[(&str, Kind)] = &[
+    ("managed-identity", Kind::ManagedIdentity),
+    ("workload-identity", Kind::WorkloadIdentity),
+    ("federated", Kind::Federated),
+    ("client-secret", Kind::ClientSecret),
+    ("client-certificate", Kind::ClientCertificate),
+    ("azure-cli", Kind::AzureCli),
+    ("chain", Kind::Chain),
+];
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(KINDS.iter().find(|(_, kind)| kind == self).map_or("", |(name, _)| name))
+    }
+}
 
 /// The chosen source. Without a choice it is the managed identity, unless a client secret and no identity is configured.
 pub(crate) fn kind(settings: &Settings) -> Result<Kind, Fault> {
@@ -34,15 +57,43 @@ pub(crate) fn kind(settings: &Settings) -> Result<Kind, Fault> {
 }
 
 /// A source of tokens for resources, as the settings choose it.
-pub(crate) fn source(settings: &Settings, around: &Surroundings) -> Result<Arc<dyn Source>, Fault> {
-    match kind(settings)? {
-        Kind::ManagedIdentity => managed_identity(settings, around),
+pub(crate) fn source(settings: &Settings, around: &Surroundings, kind: Kind) -> Result<Arc<dyn Source>, Fault> {
+    let outside = &around.outside;
+    let tenant = settings.text(&variable::TENANT_ID).map(str::to_owned);
+    match kind {
+        Kind::ManagedIdentity => Ok(managed_identity(selector(settings, kind)?, outside)),
+        Kind::WorkloadIdentity => {
+            let client_id = settings.parsed(&variable::CLIENT_ID)?;
+            Ok(Arc::new(WorkloadIdentity::new(tenant, client_id, outside)))
+        }
+        Kind::Federated => {
+            let selector = selector(settings, kind)?;
+            let identity = managed_identity(selector.clone(), outside);
+            let (authority, client_id) = (around.authority(settings)?, client_id(settings)?);
+            Ok(Arc::new(Federated::new(authority, client_id, &selector, identity, outside)?))
+        }
         Kind::ClientSecret => {
             let (authority, client_id) = (around.authority(settings)?, client_id(settings)?);
-            let secret = client_secret(settings)?;
-            Ok(Arc::new(ClientSecret::new(authority, client_id, secret, &around.outside)))
+            Ok(Arc::new(ClientSecret::new(authority, client_id, client_secret(settings)?, outside)))
         }
+        Kind::ClientCertificate => {
+            let (authority, client_id) = (around.authority(settings)?, client_id(settings)?);
+            let path = settings.required(&variable::CLIENT_CERTIFICATE)?;
+            let password = settings.secret(&variable::CERTIFICATE_PASSWORD).cloned();
+            Ok(Arc::new(ClientCertificate::new(authority, client_id, path, password, outside)))
+        }
+        Kind::AzureCli => Ok(Arc::new(AzureCli::new(tenant, outside))),
+        Kind::Chain => Ok(Arc::new(development(tenant, selector(settings, kind)?, outside))),
     }
+}
+
+/// The web app's source of Redis tokens: the identity itself where the app registration is federated with one.
+pub(crate) fn redis_source(settings: &Settings, around: &Surroundings) -> Result<Arc<dyn Source>, Fault> {
+    let kind = match kind(settings)? {
+        Kind::Federated => Kind::ManagedIdentity,
+        other => other,
+    };
+    source(settings, around, kind)
 }
 
 /// How the app registration proves who it is, and the keeper behind it when that is a managed identity.
@@ -52,12 +103,31 @@ pub(crate) fn client_auth(
     lifecycle: &Lifecycle,
 ) -> Result<(ClientAuth, Option<Keeper>), Fault> {
     match kind(settings)? {
-        Kind::ManagedIdentity => {
+        Kind::ManagedIdentity | Kind::Federated => {
+            let selector = selector(settings, Kind::Federated)?;
+            if let Err(fault) = federation_subject(&selector, client_id(settings)?) {
+                // Entra has the last word, and its own number for it.
+                tracing::warn!(%fault, "Entra ID is going to refuse this");
+            }
             let exchange = around.authority(settings)?.cloud().token_exchange();
-            let keeper = keep(managed_identity(settings, around)?, Scope::new(exchange.as_str()), around, lifecycle);
+            let identity = managed_identity(selector, &around.outside);
+            let keeper = keep(identity, Scope::new(exchange.as_str()), around, lifecycle);
             Ok((ClientAuth::Assertion(Arc::new(ManagedIdentityAssertion::new(keeper.clone()))), Some(keeper)))
         }
+        Kind::WorkloadIdentity => {
+            let path = settings.required(&variable::FEDERATED_TOKEN_FILE)?;
+            Ok((ClientAuth::Assertion(Arc::new(FileAssertion::new(path, &around.outside))), None))
+        }
         Kind::ClientSecret => Ok((ClientAuth::Secret(client_secret(settings)?), None)),
+        Kind::ClientCertificate => {
+            let path = settings.required(&variable::CLIENT_CERTIFICATE)?;
+            let file = read_bytes(path.as_ref(), "client certificate")?;
+            let password = settings.secret(&variable::CERTIFICATE_PASSWORD);
+            Ok((ClientAuth::Certificate(Arc::new(Certificate::read(&file, password)?)), None))
+        }
+        kind @ (Kind::AzureCli | Kind::Chain) => {
+            Err(settings.wrong(&variable::SOURCE, &format!("{kind} gives a person's tokens, which prove no app")))
+        }
     }
 }
 
@@ -82,54 +152,30 @@ fn client_secret(settings: &Settings) -> Result<Secret, Fault> {
     })
 }
 
-/// App Service's endpoint where the platform offers one, else the metadata service.
-fn managed_identity(settings: &Settings, around: &Surroundings) -> Result<Arc<dyn Source>, Fault> {
-    let selector = selector(settings)?;
-    let outside = &around.outside;
-    if outside.env.get("IDENTITY_ENDPOINT").is_some() && outside.env.get("IDENTITY_HEADER").is_some() {
-        return Ok(Arc::new(AppService::new(selector, outside)));
+/// Which managed identity. Where no app registration is involved, --client-id can only mean the identity's.
+fn selector(settings: &Settings, kind: Kind) -> Result<Selector, Fault> {
+    let object_id: Option<ObjectId> = settings.parsed(&variable::OBJECT_ID)?;
+    let resource_id = settings.text(&variable::RESOURCE_ID);
+    if object_id.is_some() && resource_id.is_some() {
+        let fix = "Give one of --object-id and --resource-id.";
+        return Err(bad("The identity is named both by object id and by resource id.", fix));
     }
-    let base = settings.text(&variable::IMDS_HOST).unwrap_or(IMDS_BASE);
-    Ok(Arc::new(Imds::at(base, selector, outside)))
-}
-
-/// Which identity: at most one way of naming it.
-fn selector(settings: &Settings) -> Result<Selector, Fault> {
-    // Where no app registration is involved, --client-id can only mean the identity's.
-    let plain = settings.command() != Command::Web && settings.command() != Command::Doctor;
-    let named_by_flag = plain && settings.is_flag(&variable::CLIENT_ID);
-    let by_client_id = if named_by_flag {
-        settings.parsed(&variable::CLIENT_ID)?
+    // Neither of them is ever ambient, while a client id often is: they win.
+    if let Some(id) = object_id {
+        return Ok(Selector::ObjectId(id));
+    }
+    if let Some(id) = resource_id {
+        return Ok(Selector::ResourceId(id.to_owned()));
+    }
+    let alone = kind != Kind::Federated;
+    let named = if alone && settings.is_flag(&variable::CLIENT_ID) {
+        &variable::CLIENT_ID
     } else {
-        let own: Option<ClientId> = settings.parsed(&variable::MANAGED_IDENTITY_CLIENT_ID)?;
-        match own {
-            None if plain => settings.parsed(&variable::CLIENT_ID)?,
-            own => own,
-        }
+        &variable::MANAGED_IDENTITY_CLIENT_ID
     };
-    let by_object_id = settings.parsed(&variable::OBJECT_ID)?;
-    let by_resource_id = settings.text(&variable::RESOURCE_ID);
-    let chosen: Vec<Selector> = [
-        by_object_id.map(Selector::ObjectId),
-        by_resource_id.map(|id| Selector::ResourceId(id.to_owned())),
-        by_client_id.map(Selector::ClientId),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    // An object or resource id is never ambient, so it wins over a client id that was not a flag.
-    match chosen.as_slice() {
-        [] => Ok(Selector::SystemAssigned),
-        [Selector::ObjectId(_), Selector::ResourceId(_), ..] => Err(bad(
-            "The identity is named by object id and by resource id.",
-            "Give one of --object-id and --resource-id.",
-        )),
-        [first, ..] => Ok(first.clone()),
+    let mut id: Option<ClientId> = settings.parsed(named)?;
+    if id.is_none() && alone {
+        id = settings.parsed(&variable::CLIENT_ID)?;
     }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(KINDS.iter().find(|(_, kind)| kind == self).map_or("", |(name, _)| name))
-    }
+    Ok(id.map_or(Selector::SystemAssigned, Selector::ClientId))
 }

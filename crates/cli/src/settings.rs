@@ -231,20 +231,26 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Reads a small file of the configuration.
+/// Reads a small text file of the configuration.
 pub(crate) fn read_small(path: &Path, what: &str) -> Result<String, Fault> {
+    String::from_utf8(read_bytes(path, what)?).map_err(|_| unreadable(path, what, "it is no text"))
+}
+
+/// Reads a small file of the configuration.
+pub(crate) fn read_bytes(path: &Path, what: &str) -> Result<Vec<u8>, Fault> {
     use std::io::Read as _;
-    let failed = |why: String| {
-        bad(format!("The {what} {} cannot be read: {why}.", path.display()), "Name a file that exists and is readable.")
-    };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-        .map_err(|error| failed(error.to_string()))?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(failed(format!("it is larger than {MAX_FILE_BYTES} bytes")));
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(path, what, &error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(unreadable(path, what, &format!("it is larger than {MAX_FILE_BYTES} bytes")));
     }
-    Ok(text)
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, what: &str, why: &str) -> Fault {
+    bad(format!("The {what} {} cannot be read: {why}.", path.display()), "Name a file that exists and is readable.")
 }
 
 fn read_config(path: &Path) -> Result<BTreeMap<String, Vec<String>>, Fault> {

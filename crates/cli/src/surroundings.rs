@@ -73,7 +73,7 @@ const READ_BY_SOURCES: &[&Variable] = &[
     &variable::IDENTITY_HEADER,
     &variable::IMDS_HOST,
     &variable::FEDERATED_TOKEN_FILE,
-    &variable::CLIENT_CERTIFICATE,
+    &variable::AUTHORITY_HOST,
 ];
 
 impl Overlay {

@@ -198,10 +198,18 @@ pub(crate) const CLIENT_SECRET: Variable = Variable::new(
 pub(crate) const CLIENT_CERTIFICATE: Variable = Variable::new(
     "client-certificate",
     "FILE",
-    "PEM file with certificate and private key, for the source client-certificate",
+    "PEM or PFX file with certificate and private key, for the source client-certificate",
     CREDENTIALS,
 )
 .env(&["AZURE_CLIENT_CERTIFICATE_PATH"]);
+pub(crate) const CERTIFICATE_PASSWORD: Variable = Variable::new(
+    "client-certificate-password",
+    "SECRET",
+    "The password of that file, when it is a PFX file",
+    CREDENTIALS,
+)
+.env(&["AZURE_CLIENT_CERTIFICATE_PASSWORD"])
+.kind(Kind::Secret);
 pub(crate) const FEDERATED_TOKEN_FILE: Variable =
     Variable::new("federated-token-file", "FILE", "The projected token, for the source workload-identity", CREDENTIALS)
         .env(&["AZURE_FEDERATED_TOKEN_FILE"]);
@@ -412,6 +420,7 @@ pub(crate) const ALL: &[&Variable] = &[
     &SOURCE,
     &CLIENT_SECRET,
     &CLIENT_CERTIFICATE,
+    &CERTIFICATE_PASSWORD,
     &FEDERATED_TOKEN_FILE,
     &IDENTITY_ENDPOINT,
     &IDENTITY_HEADER,

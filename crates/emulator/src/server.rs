@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use entrant_types::{Fault, Retry, Whose};
+use entrant_types::{Code, Fault, Retry, Whose};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -77,6 +77,7 @@ async fn listen(port: u16, what: &str, flag: &str) -> Result<TcpListener, Fault>
             format!("Stop what uses the port, or choose another with {flag} PORT or --ports auto."),
         )
         .retry(Retry::Never)
+        .code(Code::Entrant("port_in_use"))
     })
 }
 

@@ -4,6 +4,7 @@ mod api;
 mod dev;
 mod emulator;
 mod redis_gate;
+mod token;
 mod web;
 
 use entrant_host::ProcessEnv;
@@ -30,6 +31,7 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::Web => web::run(&settings).await,
         Command::Api => api::run(&settings).await,
         Command::RedisGate => redis_gate::run(&settings).await,
+        Command::Token => token::run(&settings).await,
         Command::Emulator => emulator::run(&settings).await,
         _ => Ok(Ending::broken("this command is not built yet")),
     };

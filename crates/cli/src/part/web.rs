@@ -8,7 +8,7 @@ use entrant_confidential::{ConfidentialClient, ConfidentialConfig};
 use entrant_credential::Keeper;
 use entrant_host::Lapse;
 use entrant_redis::{ManagedConnection, RedisConfig, State, Status};
-use entrant_types::{Fault, Resource, Scope};
+use entrant_types::{Fault, Resource, Scope, Whose};
 use entrant_web::app::{WebApp, WebConfig, WebParts};
 use entrant_web::session::memory::MemoryStore;
 use entrant_web::session::redis::RedisStore;
@@ -109,52 +109,30 @@ fn connect(
     process: &Process,
 ) -> Result<ManagedConnection, Fault> {
     let scope = Resource::new(Resource::REDIS).default_scope();
-    let keeper = identity::keep(identity::source(settings, around)?, scope, around, &process.lifecycle);
+    let keeper = identity::keep(identity::redis_source(settings, around)?, scope, around, &process.lifecycle);
     let (connection, driver) = ManagedConnection::new(config, keeper, &around.outside);
     process.lifecycle.drive("Redis connection", driver.run());
     Ok(connection)
 }
 
 impl Web {
-    /// Tries every hop once, so that a wrong setting is a sentence at the start and not a page to the first visitor.
-    /// The identity comes first: without it neither of the others can be told.
+    /// Tries every hop once. What cannot be reached, or is not trusted, ends the start with its sentence: nothing would
+    /// ever work. What answers with a refusal is for the page and the log: somebody may mend it while the app runs.
     pub(crate) async fn try_out(&self, limit: Duration) -> Result<(), Fault> {
-        let late = |what: &str, fix: &str| {
-            let what = format!("{what} did not answer within {} s.", limit.as_secs_f32());
-            Fault::new(entrant_types::Whose::Network, what, fix)
-        };
         let identity = async {
-            match &self.assertion {
-                None => Ok(()),
-                Some(keeper) => tokio::time::timeout(limit, keeper.token()).await.map_or_else(
-                    |_| {
-                        Err(late(
-                            "The managed identity endpoint",
-                            "Check that the identity is assigned to this machine.",
-                        ))
-                    },
-                    |token| token.map(drop),
-                ),
-            }
+            let keeper = self.assertion.as_ref()?;
+            let what = "The managed identity endpoint";
+            answered(limit, what, async { keeper.token().await.map(drop) }).await.err()
         };
-        let entra = async {
-            tokio::time::timeout(limit, self.client.warm()).await.unwrap_or_else(|_| {
-                Err(late("Entra ID", "Check AZURE_AUTHORITY_HOST and that this machine may reach it."))
-            })
-        };
-        let redis = async {
-            match &self.redis {
-                None => Ok(()),
-                Some(redis) => tokio::time::timeout(limit, redis.ready()).await.unwrap_or_else(|_| {
-                    Err(late(
-                        &format!("Redis at {}", redis.status().server),
-                        "Check --redis and that this machine may reach it.",
-                    ))
-                }),
-            }
-        };
-        let (identity, entra, redis) = tokio::join!(identity, entra, redis);
-        identity.and(entra).and(redis)
+        let entra = answered(limit, "Entra ID", self.client.warm());
+        let (identity, entra) = tokio::join!(identity, entra);
+        tolerate(entra)?;
+        if let Some(fault) = identity {
+            tracing::error!(%fault, "the managed identity gives no token yet");
+            return Ok(());
+        }
+        let Some(redis) = &self.redis else { return Ok(()) };
+        tolerate(answered(limit, &format!("Redis at {}", redis.status().server), redis.ready()).await)
     }
 
     fn report_to(&self, process: &Process) {
@@ -177,6 +155,29 @@ impl Web {
                 }
             });
         }
+    }
+}
+
+/// Limits the wait for one hop.
+async fn answered(limit: Duration, what: &str, hop: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    tokio::time::timeout(limit, hop).await.unwrap_or_else(|_| {
+        Err(Fault::new(
+            Whose::Network,
+            format!("{what} did not answer within {} s.", limit.as_secs_f32()),
+            "Check its address, and that this machine may reach it.",
+        ))
+    })
+}
+
+/// Lets the start go on when somebody answered.
+fn tolerate(hop: Result<(), Fault>) -> Result<(), Fault> {
+    match hop {
+        Err(fault) if fault.whose == Whose::Network || fault.is("tls_untrusted") => Err(fault),
+        Err(fault) => {
+            tracing::error!(%fault, "starting all the same");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 
