@@ -46,11 +46,7 @@ pub(crate) fn build(
         Some(_) => settings.required_as(&variable::PUBLIC_URL)?,
         None => Url::parse(public_url).map_err(|error| settings.wrong(&variable::PUBLIC_URL, &error.to_string()))?,
     };
-    let mut api_url: Url = settings.required_as(&variable::API_ENDPOINT)?;
-    if api_url.path() == "/" {
-        // A base URL means our own API's resource; any other path is called as it is.
-        api_url.set_path("/api/claims");
-    }
+    let api_url = settings.required_as(&variable::API_ENDPOINT)?;
     let api: entrant_types::ClientId = settings.required_as(&variable::API_CLIENT_ID)?;
     let redis = redis_config(settings, around)?;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::browser::Browser;
 use crate::folder::Folder;
-use crate::process::{Ended, Entrant, installed, run, run_with};
+use crate::process::{Ended, Entrant, eventually, installed, run, run_with};
 use crate::separate::Separate;
 use crate::{seed, sign_in};
 
@@ -27,16 +27,12 @@ fn without_an_identity_endpoint_a_token_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_web_app_whose_identity_endpoint_is_gone_says_so_on_the_page() {
-    let Some(browser) = Browser::start() else { return };
+fn a_web_app_without_an_identity_endpoint_does_not_start_and_says_why() {
     let emulator = Entrant::start(&["emulator", "--ports", "auto"]);
     let endpoint = format!("{NOBODY}/msi/token");
     let ready = emulator.ready_file();
-    let arguments = ["web", "--ports", "auto", "--attach", &ready, "--identity-endpoint", &endpoint];
-    let web = Entrant::start(&arguments);
-    sign_in::sign_in(&browser, web.fact("web_url"), "alice@contoso.example");
-    browser.expect("What to do");
-    assert!(browser.text().to_lowercase().contains("identity endpoint"), "{}", browser.text());
+    let ended = run(&["web", "--ports", "auto", "--attach", &ready, "--identity-endpoint", &endpoint]);
+    one_sentence(&ended, 1, "identity endpoint");
 }
 
 #[test]
@@ -65,15 +61,41 @@ fn a_good_identity_token_with_a_refused_assertion_is_told_apart() {
 }
 
 #[test]
-fn a_missing_access_policy_is_explained_on_the_page_and_in_the_gates_log() {
-    let Some(browser) = Browser::start() else { return };
+fn a_missing_access_policy_stops_the_start_with_the_object_id_to_assign() {
     let folder = Folder::new();
     let path = seed::file(folder.path(), seed::NO_REDIS_POLICY);
-    let system = Separate::start(&["--seed", &path], &[]);
+    let emulator = Entrant::start(&["emulator", "--ports", "auto", "--seed", &path]);
+    let ready = emulator.ready_file();
+    let gate = Entrant::start(&["redis-gate", "--ports", "auto", "--attach", &ready]);
+    let redis = format!("localhost:{}", gate.port("gate_port"));
+    let web = run(&["web", "--ports", "auto", "--attach", &ready, "--redis", &redis]);
+    one_sentence(&web, 2, emulator.fact("managed_identity_principal_id"));
+    assert!(web.stderr.contains("WRONGPASS") && web.stderr.contains("access policy"), "{}", web.stderr);
+    assert!(gate.log().contains("missing_policy"), "the gate knows more than it tells:\n{}", gate.log());
+}
+
+#[test]
+fn an_access_policy_that_is_taken_away_is_explained_on_the_page() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = Folder::new();
+    let assignments = folder.path().join("assignments.toml");
+    let emulator = Entrant::start(&["emulator", "--ports", "auto"]);
+    let object_id = emulator.fact("managed_identity_principal_id");
+    let assigned = format!("[[assignment]]\nobject_id = \"{object_id}\"\npolicy = \"data-owner\"\n");
+    std::fs::write(&assignments, assigned).expect("the assignments are written");
+    let system = Separate::around(emulator, &["--assignments", &assignments.to_string_lossy()], &[]);
     sign_in::sign_in(&browser, system.web.fact("web_url"), "alice@contoso.example");
+    browser.expect("Signed in as Alice");
+
+    std::fs::write(&assignments, "").expect("the assignments are written");
+    let gone = eventually(Duration::from_secs(20), || {
+        system.gate.metric("entrant_gate_closed_total", &[("reason", "revoked")]) > 0.0
+    });
+    assert!(gone, "the gate closes what was revoked:\n{}", system.gate.log());
+    browser.open(system.web.fact("web_url"));
     browser.expect("WRONGPASS");
+    browser.expect("What to do");
     assert!(browser.text().contains("access policy"), "{}", browser.text());
-    assert!(system.gate.log().contains("policy"), "{}", system.gate.log());
     assert!(system.web.metric("entrant_redis_auth_failures_total", &[]) > 0.0);
 }
 
@@ -106,9 +128,16 @@ fn a_token_for_another_resource_is_refused_by_the_gate() {
 #[test]
 fn mistakes_at_the_start_are_one_sentence_each_and_never_hang() {
     one_sentence(&run(&["dev", "--prots", "auto"]), 2, "--ports");
-    one_sentence(&run_with(&["api"], &[("TENANT_ID", "contoso")]), 2, "TENANT_ID");
+    // The authority is on loopback, so that no mistake of this test leaves the machine.
+    let api = |tenant: &str| {
+        let api_client_id = ("API_CLIENT_ID", "2fd173dd-48b9-87dd-a1c3-cefd52a498ce");
+        let authority = ("AZURE_AUTHORITY_HOST", "https://localhost:1");
+        run_with(&["api", "--ports", "auto"], &[("TENANT_ID", tenant), api_client_id, authority])
+    };
+    one_sentence(&api("no tenant/at all"), 2, "TENANT_ID");
+    one_sentence(&api("contoso.example"), 1, "localhost:1");
     one_sentence(&run(&["dev", "--config", "/nonexistent/entrant.toml"]), 2, "/nonexistent/entrant.toml");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("its address").port().to_string();
-    one_sentence(&run(&["dev", "--ports", "auto", "--web-port", &port]), 1, &port);
+    one_sentence(&run(&["dev", "--ports", "auto", "--web-port", &port]), 2, &port);
 }

@@ -11,12 +11,16 @@ pub(crate) struct Separate {
 }
 
 impl Separate {
-    /// Starts all four on free ports; `emulator` are more arguments of the emulator, `web` of the web app.
-    pub(crate) fn start(emulator: &[&str], web: &[&str]) -> Self {
-        let emulator = Entrant::start(&[&["emulator", "--ports", "auto"], emulator].concat());
+    /// Starts all four on free ports; `emulator` and `gate` are more arguments of those.
+    pub(crate) fn start(emulator: &[&str], gate: &[&str]) -> Self {
+        Self::around(Entrant::start(&[&["emulator", "--ports", "auto"], emulator].concat()), gate, &[])
+    }
+
+    /// The same around an emulator that runs already; `web` are more arguments of the web app.
+    pub(crate) fn around(emulator: Entrant, gate: &[&str], web: &[&str]) -> Self {
         let ready = emulator.ready_file();
         let attach = ["--ports", "auto", "--attach", ready.as_str()];
-        let gate = Entrant::start(&[&["redis-gate"], &attach[..]].concat());
+        let gate = Entrant::start(&[&["redis-gate"], &attach[..], gate].concat());
         let api = Entrant::start(&[&["api"], &attach[..]].concat());
         let redis = format!("localhost:{}", gate.port("gate_port"));
         let wiring = ["--redis", redis.as_str(), "--api-endpoint", api.fact("api_url")];

@@ -49,11 +49,13 @@ fn mallory_is_refused_with_aadsts50105_and_a_page_that_says_what_to_change() {
     browser.expect("Sign in without a stored secret");
 }
 
-/// Signs somebody in and returns on the first page.
+/// Signs somebody in: by choosing the person, unless Entra still knows who is there.
 pub(crate) fn sign_in(browser: &Browser, web_url: &str, who: &str) {
     browser.open(web_url);
     browser.click("Sign in");
-    browser.click(who);
+    if !browser.address().starts_with(web_url) {
+        browser.click(who);
+    }
 }
 
 fn whole_journey(browser: &Browser, web_url: &str) {
