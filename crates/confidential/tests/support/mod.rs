@@ -25,8 +25,8 @@ pub(crate) const REDIRECT: &str = "http://localhost:5000/getAToken";
 pub(crate) const API: &str = "api://protected/access_as_user";
 
 /// Two keys for the whole test binary: making one takes up to half a second.
-pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate("emulator-").unwrap().0);
-pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate("emulator-").unwrap().0);
+pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate("").unwrap().0);
+pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate("").unwrap().0);
 
 pub(crate) type Fields = HashMap<String, String>;
 type Mint = Box<dyn Fn(Value) -> String + Send>;
