@@ -76,7 +76,7 @@ async fn signed_in(app: &App, visit: &Visit, session: &Session) -> Response {
     let record = session.record();
     let mut shell = app.shell(record.person.name.clone(), visit, Some(session));
     // About every two minutes of the faster time.
-    shell.refresh = app.config.time_lapse.filter(|rate| *rate > 1).map(|rate| (120 / rate).clamp(1, 60));
+    shell.refresh = shell.time_lapse.map(|rate| (120 / rate).clamp(1, 60));
     let page = Home {
         shell,
         person: &record.person,

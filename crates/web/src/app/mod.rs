@@ -164,6 +164,7 @@ impl App {
     fn shell(&self, title: impl Into<String>, visit: &Visit, session: Option<&Session>) -> Shell {
         let mut shell = Shell::new(title, &visit.id).visitor(session);
         shell.secretless = self.parts.assertion.is_some();
+        shell.time_lapse = self.config.time_lapse.filter(|rate| *rate > 1);
         shell.emulator = self.config.world == World::Emulator;
         shell
     }

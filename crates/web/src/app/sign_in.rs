@@ -130,9 +130,15 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, visit: Visit) -> Respo
 
 /// A callback that this browser did not begin, or began too long ago, or has used already.
 fn stale(app: &App, visit: &Visit) -> Response {
-    let cause = "This answer of the sign-in page is used up, too old, or belongs to another browser.";
+    let cause = "The answer of the sign-in page is used up, more than ten minutes old, or belongs to another browser.";
     let step = "Start the sign-in again; it takes one click if you are still signed in at Entra ID.";
-    let problem = Problem::plain(StatusCode::BAD_REQUEST, "This sign-in is not open any more", cause, step, app.now());
+    let problem = Problem::plain(
+        StatusCode::BAD_REQUEST,
+        "This sign-in has expired or was begun elsewhere",
+        cause,
+        step,
+        app.now(),
+    );
     tracing::info!(request = %visit.id.0, "stale callback");
     app.problem(visit, None, &problem.action("/login", "Sign in again"))
 }

@@ -154,7 +154,7 @@ pub fn assertion_links(
         "The machine asked its identity endpoint for a token: no secret, only the fact of running here.",
     )
     .text("Source", Some(keeper.source_name().to_owned()))
-    .code("Audience", claims.text("aud"))
+    .text("For", Some(keeper.scope().to_string()))
     .code("Object id", claims.text("oid"))
     .at("Ends", Some(token.lifetime.expires), now)
     .at("Next renewal", snapshot.next_attempt, now)
@@ -171,6 +171,7 @@ pub fn assertion_links(
     .code("App registration", Some(client_id.to_owned()))
     .code("Issuer", claims.text("iss"))
     .code("Subject", claims.text("sub"))
+    .code("Audience", claims.text("aud"))
     .at("Last accepted", accepted, now);
     let life = Life {
         name: "Managed-identity token".to_owned(),

@@ -22,6 +22,8 @@ pub struct Shell {
     pub visitor: Option<Visitor>,
     /// Whether to mark the page as the emulator's world.
     pub emulator: bool,
+    /// By how much time runs faster, where it does.
+    pub time_lapse: Option<u32>,
     /// Whether the app proves itself by a managed identity.
     pub secretless: bool,
     /// For the footer.
@@ -50,6 +52,7 @@ impl Shell {
             refresh: None,
             visitor: None,
             emulator: false,
+            time_lapse: None,
             secretless: false,
             request_id: id.0.as_ref().to_owned(),
             stylesheet: STYLESHEET,

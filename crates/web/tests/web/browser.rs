@@ -65,6 +65,11 @@ impl Browser {
         Self { router: scene.router.clone(), cookies: Vec::new() }
     }
 
+    /// The same browser, led to another replica.
+    pub(crate) fn at(&self, router: &Router) -> Self {
+        Self { router: router.clone(), cookies: self.cookies.clone() }
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.get_with(path, &[]).await
     }

@@ -1,14 +1,17 @@
 //! Promises of `/call-api`: the person's token, a challenge met once, every refusal explained.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use entrant_testkit::{json_reply, reply};
 use entrant_types::outside::{HttpError, HttpReply};
+use entrant_web::session::redis::RedisStore;
 use http::StatusCode;
 use serde_json::json;
 
 use crate::browser::{Browser, parameter};
 use crate::identity::Scene;
+use crate::redis_server::RedisServer;
 
 /// `{"access_token":{"nbf":{"essential":true,"value":"1"}}}`
 const CLAIMS: &str = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxIn19fQ==";
@@ -74,24 +77,51 @@ async fn an_expired_token_is_renewed_without_the_person() {
     assert_eq!(grants, ["authorization_code", "refresh_token"]);
 }
 
+/// A session kept alive until its access token, but nothing else, has ended.
+async fn with_ended_token(scene: &Scene) -> Browser {
+    let mut browser = signed_in(scene).await;
+    for _ in 0..2 {
+        // Short of the renewal at three quarters of the token's hour.
+        scene.stage.clock.advance(Duration::from_secs(22 * 60));
+        browser.get("/").await;
+    }
+    scene.stage.clock.advance(Duration::from_secs(20 * 60));
+    assert_eq!(scene.script(|script| std::mem::take(&mut script.forms).len()), 1);
+    browser
+}
+
+async fn call_all(tabs: Vec<Browser>) -> Vec<StatusCode> {
+    let calls = tabs.into_iter().map(|mut tab| async move { tab.get("/call-api").await.status });
+    futures_util::future::join_all(calls).await
+}
+
 #[tokio::test]
 async fn requests_of_one_session_at_once_renew_once() {
     let scene = Scene::new();
-    let mut browser = signed_in(&scene).await;
-    for minutes in [22, 22, 20] {
-        // Kept alive, short of the renewal at three quarters of the token's hour, until it has ended.
-        assert_eq!(scene.script(|script| script.forms.len()), 1);
-        scene.stage.clock.advance(Duration::from_secs(minutes * 60));
-        if minutes == 22 {
-            browser.get("/").await;
+    let browser = with_ended_token(&scene).await;
+    let statuses = call_all(vec![browser; 10]).await;
+    assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
+    assert_eq!(scene.script(|script| script.forms.len()), 1);
+}
+
+#[tokio::test]
+async fn requests_through_four_replicas_on_one_redis_renew_once() {
+    let server = RedisServer::start();
+    let connection = server.connect().await;
+    let scene = Scene::stored(|_| Arc::new(RedisStore::new(connection, "entrant:")));
+    let browser = with_ended_token(&scene).await;
+    let replicas: Vec<_> = (0..4).map(|_| scene.replica()).collect();
+    let tabs = replicas.iter().flat_map(|replica| vec![browser.at(replica); 10]).collect();
+    let time = async {
+        loop {
+            // Who waits for another replica's renewal looks again after a while.
+            scene.stage.clock.step().await;
         }
-    }
-    scene.script(|script| script.forms.clear());
-    let calls = (0..10).map(|_| {
-        let mut tab = browser.clone();
-        async move { tab.get("/call-api").await.status }
-    });
-    let statuses = futures_util::future::join_all(calls).await;
+    };
+    let statuses = tokio::select! {
+        statuses = call_all(tabs) => statuses,
+        () = time => unreachable!("time does not end"),
+    };
     assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
     assert_eq!(scene.script(|script| script.forms.len()), 1);
 }

@@ -94,6 +94,13 @@ impl Scene {
         Self { stage, script, store, router }
     }
 
+    /// Another replica: its own client, the same store and world.
+    pub(crate) fn replica(&self) -> Router {
+        let (config, mut parts) = app(&self.stage);
+        parts.store = Arc::clone(&self.store);
+        WebApp::build(config, parts).unwrap().router()
+    }
+
     pub(crate) fn script<T>(&self, act: impl FnOnce(&mut Script) -> T) -> T {
         act(&mut self.script.lock().unwrap())
     }

@@ -90,7 +90,9 @@ async fn the_page_reloads_by_itself_only_while_time_runs_faster() {
         let scene = Scene::configured(|config| config.time_lapse = rate);
         let mut browser = Browser::new(&scene);
         browser.sign_in(&scene).await;
-        assert_eq!(browser.get("/").await.body.contains("http-equiv=\"refresh\""), reloads, "{rate:?}");
+        let page = browser.get("/").await.body;
+        assert_eq!(page.contains("http-equiv=\"refresh\""), reloads, "{rate:?}");
+        assert_eq!(page.contains("Time × 60"), reloads, "{rate:?}");
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use entrant_confidential::store_suite::{Harness, check};
-use entrant_confidential::{AccountTokens, TokenStore};
+use entrant_confidential::store_suite::{Harness, check, sample};
+use entrant_confidential::{AccountTokens, Replaced, TokenStore};
 use entrant_testkit::Stage;
 use entrant_types::BoxFuture;
 use entrant_web::session::memory::MemoryStore;
@@ -19,15 +20,17 @@ use crate::redis_server::RedisServer;
 
 /// Signs people in without a browser.
 struct SignIns {
+    stage: Stage,
     sessions: &'static Sessions,
     cookies: Mutex<HashMap<String, HeaderMap>>,
 }
 
 impl SignIns {
     fn new(store: Arc<dyn SessionStore>) -> Self {
-        let outside = Stage::new().outside();
+        let stage = Stage::new();
+        let outside = stage.outside();
         let sessions = Sessions::new(store, Limits::default(), outside.clock, outside.entropy);
-        Self { sessions: Box::leak(Box::new(sessions)), cookies: Mutex::default() }
+        Self { stage, sessions: Box::leak(Box::new(sessions)), cookies: Mutex::default() }
     }
 
     async fn find(&self, cookies: &HeaderMap) -> &'static Session {
@@ -84,4 +87,16 @@ async fn tokens_inside_a_session_in_redis_keep_every_promise() {
     let server = RedisServer::start();
     let store = RedisStore::new(server.connect().await, "entrant:");
     check(&SignIns::new(Arc::new(store))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_noted_meanwhile_is_no_conflict_for_tokens() {
+    let sign_ins = SignIns::new(Arc::new(MemoryStore::new(Stage::new().clock)));
+    let store = sign_ins.create(sample("alice")).await;
+    let seen = store.load().await.unwrap().unwrap().version;
+    // Another tab: the request is noted in the same record.
+    sign_ins.stage.clock.advance(Duration::from_secs(600));
+    sign_ins.again(store.as_ref()).await;
+    assert_eq!(store.replace(seen, &sample("renewed")).await.unwrap(), Replaced::Done(seen + 1));
+    assert_eq!(store.load().await.unwrap().unwrap().tokens, sample("renewed"));
 }
