@@ -1,6 +1,13 @@
 //! A real redis-server on a private socket, and a client that sees replies as they are.
-#![expect(unreachable_pub, clippy::expect_used, reason = "shared by test files, each of which uses its part")]
+#![expect(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    reason = "shared by test files, each of which uses its part"
+)]
 #![expect(clippy::disallowed_methods, reason = "a test starts the real server and asks whether it is CI")]
+
+pub mod gate;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
