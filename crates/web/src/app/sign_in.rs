@@ -113,11 +113,11 @@ impl App {
 pub(crate) async fn callback(State(app): State<Arc<App>>, visit: Visit) -> Response {
     let callback = match Callback::parse(&visit.query) {
         Ok(callback) => callback,
-        Err(fault) => return app.sign_in_failure(&visit, &fault, "/"),
+        Err(fault) => return unreferred(app.sign_in_failure(&visit, &fault, "/")),
     };
     let state = callback.state().map(|state| state.expose().to_owned()).unwrap_or_default();
     let Some((pending, forget)) = login_state::take::<Pending>(&visit.headers, &state, app.now()) else {
-        return stale(&app, &visit);
+        return unreferred(stale(&app, &visit));
     };
     let return_to = pending.return_to.clone();
     let response = match app.finish(&visit, pending, callback).await {
@@ -125,7 +125,13 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, visit: Visit) -> Respo
         Err(fault) => app.sign_in_failure(&visit, &fault, &return_to),
     };
     // Used up, whatever came of it.
-    with_cookies(response, vec![forget])
+    unreferred(with_cookies(response, vec![forget]))
+}
+
+/// The callback's own address holds the code: it is told to nobody, not even to this site.
+fn unreferred(mut response: Response) -> Response {
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// A callback that this browser did not begin, or began too long ago, or has used already.

@@ -5,6 +5,7 @@
 mod api;
 mod browser;
 mod calling;
+mod design;
 mod identity;
 mod pages;
 mod redis_server;

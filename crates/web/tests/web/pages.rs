@@ -23,7 +23,8 @@ async fn every_response_carries_the_security_headers() {
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(reply.header("referrer-policy"), "same-origin", "{path}");
+        let referrer = if path.starts_with("/getAToken") { "no-referrer" } else { "same-origin" };
+        assert_eq!(reply.header("referrer-policy"), referrer, "{path}");
         assert_eq!(reply.header("x-request-id").len(), 16, "{path}");
         let cached = if path.starts_with("/static/") { "immutable" } else { "no-store" };
         assert!(reply.header("cache-control").contains(cached), "{path}");
