@@ -17,7 +17,7 @@ use crate::server::{Listeners, serve};
 use crate::state::State;
 use crate::store::Store;
 use crate::tls::{Certificates, certificates};
-use crate::{console, entra, guard, managed};
+use crate::{console, control, entra, guard, managed};
 
 /// Requests' bodies: a token request with an assertion is under 10 KiB.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -96,14 +96,23 @@ impl Emulator {
             }
             made
         };
-        let (made, (), ()) = tokio::join!(key, secure, plain);
-        made
+        let file = async {
+            tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                ended = managed::workload::keep(&self.state, &self.store) => {
+                    stop.cancel();
+                    ended
+                }
+            }
+        };
+        let (made, kept, (), ()) = tokio::join!(key, file, secure, plain);
+        made.and(kept)
     }
 
     /// URLs, ids and paths.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        Facts::of(&self.state, &self.certificates.ca_pem, &self.store)
+        Facts::of(&self.state, &self.certificates, &self.store)
     }
 
     /// Requests counted per endpoint.
@@ -191,7 +200,7 @@ impl Emulator {
     }
 
     fn plain_routes(&self) -> Router {
-        self.finish(entra::browser_routes().merge(managed::routes()).merge(console::routes()))
+        self.finish(entra::browser_routes().merge(managed::routes()).merge(console::routes()).merge(control::routes()))
     }
 
     fn finish(&self, routes: Router<Arc<State>>) -> Router {

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use entrant_types::{ClientId, ObjectId, Secret, TenantId};
 
+use crate::managed::workload::TOKEN_FILE;
 use crate::seed::IdentityKind;
 use crate::state::State;
 use crate::store::Store;
+use crate::tls::Certificates;
 
 /// URLs, ids and paths of a running emulator, for the ready file and for tests.
 #[derive(Clone, Debug)]
@@ -41,6 +43,18 @@ pub struct Facts {
     pub server_cert_path: Option<PathBuf>,
     /// Its private key.
     pub server_key_path: Option<PathBuf>,
+    /// The file with a projected service-account token, for `AZURE_FEDERATED_TOKEN_FILE`.
+    pub workload_token_path: Option<PathBuf>,
+    /// SHA-1 of the server certificate, for `IDENTITY_SERVER_THUMBPRINT`.
+    pub server_thumbprint: String,
+    /// The value for `IDENTITY_ENDPOINT` of Azure Arc; `IMDS_ENDPOINT` is [`Self::imds_url`].
+    pub arc_endpoint: String,
+    /// The value for `IDENTITY_ENDPOINT` of Service Fabric.
+    pub service_fabric_endpoint: String,
+    /// The value for `MSI_ENDPOINT` of Azure ML; `MSI_SECRET` is [`Self::identity_header`].
+    pub azure_ml_endpoint: String,
+    /// The value for `MSI_ENDPOINT` of Cloud Shell.
+    pub cloud_shell_endpoint: String,
     /// The web app's registration: the first app that signs people in.
     pub client_id: Option<ClientId>,
     /// A client secret of it, for the scenario with a secret.
@@ -84,7 +98,7 @@ pub struct RedisAssignmentFact {
 }
 
 impl Facts {
-    pub(crate) fn of(state: &State, ca_pem: &str, store: &Store) -> Self {
+    pub(crate) fn of(state: &State, certificates: &Certificates, store: &Store) -> Self {
         let directory = &state.directory;
         let (tenant_id, domain) = directory
             .home()
@@ -107,10 +121,16 @@ impl Facts {
             imds_url: plain.clone(),
             identity_endpoint: format!("{plain}/msi/token"),
             identity_header: state.identity_header.clone(),
-            ca_pem: ca_pem.to_owned(),
+            ca_pem: certificates.ca_pem.clone(),
             ca_path: store.path("ca.pem"),
             server_cert_path: store.path("localhost.pem"),
             server_key_path: store.path("localhost-key.pem"),
+            workload_token_path: store.path(TOKEN_FILE),
+            server_thumbprint: certificates.thumbprint.clone(),
+            arc_endpoint: format!("{plain}/arc/metadata/identity/oauth2/token"),
+            service_fabric_endpoint: format!("{origin}/service-fabric/token"),
+            azure_ml_endpoint: format!("{plain}/azure-ml/token"),
+            cloud_shell_endpoint: format!("{plain}/cloud-shell/token"),
             client_id: web.map(|app| app.client_id),
             client_secret: web.and_then(|app| app.secrets.first()).map(|secret| secret.value.clone()),
             api_client_id: api.map(|app| app.client_id),

@@ -5,14 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use entrant_proto::jose::{UnverifiedJwt, to_base64url};
 use entrant_types::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Entries kept. A sign-in with an API call makes about ten.
 const KEPT: usize = 400;
 
 /// One request with its reply.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Entry {
     /// Number since the start, from 1.
     pub number: u64,
@@ -39,7 +40,8 @@ pub struct Entry {
 }
 
 /// A token without the token.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TokenView {
     /// What it is, such as `client assertion` or `access token`.
     pub name: String,
@@ -47,6 +49,24 @@ pub struct TokenView {
     pub hash: String,
     /// Its claims, when it is a JWT.
     pub claims: Map<String, Value>,
+}
+
+impl Entry {
+    /// An exchange between two parties.
+    #[must_use]
+    pub fn new(from: &str, to: &str, what: impl Into<String>) -> Self {
+        Self { from: from.to_owned(), to: to.to_owned(), what: what.into(), status: 200, ..Self::default() }
+    }
+
+    /// Cuts what another process sent to a size that can be shown.
+    pub(crate) fn bound(&mut self) {
+        for text in [&mut self.from, &mut self.to] {
+            *text = text.chars().take(60).collect();
+        }
+        self.what = self.what.chars().take(300).collect();
+        self.explanation = self.explanation.take().map(|text| text.chars().take(1000).collect());
+        self.tokens.truncate(6);
+    }
 }
 
 impl TokenView {

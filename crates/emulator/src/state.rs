@@ -1,8 +1,10 @@
 //! Everything that the endpoints share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entrant_proto::jose::{Jwk, JwkSet};
 use entrant_types::{Clock, Entropy, Fault, Guid, Secret, Timestamp};
 use serde_json::{Map, Value};
 
@@ -13,7 +15,7 @@ use crate::directory::Directory;
 use crate::entra::Grants;
 use crate::faults::{Faults, Point, Signature, Struck, TokenKind};
 use crate::journal::Journal;
-use crate::keys::{KeyRing, unpublished};
+use crate::keys::{KeyRing, Keys, unpublished};
 use crate::managed::{ArcKey, TokenCache};
 use crate::refusal::{Refusal, Trace};
 use crate::seed::{LifetimeSeed, SignInSeed, resolve};
@@ -42,6 +44,8 @@ pub(crate) struct State {
     pub(crate) keys: KeyRing,
     pub(crate) lifetimes: LifetimeSeed,
     pub(crate) sign_in: SignInSeed,
+    /// Key sets of issuers outside this directory.
+    external: BTreeMap<String, JwkSet>,
     pub(crate) counters: Counters,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
@@ -68,6 +72,13 @@ impl State {
             )
             .retry(entrant_types::Retry::Never)
         })?;
+        let sets = config.seed.issuer.iter();
+        let external =
+            sets.filter_map(|own| Some((own.url.clone(), JwkSet::parse(own.jwks.as_bytes()).ok()?))).collect();
+        let faults = Faults::default();
+        for rule in &config.seed.fault {
+            faults.add(rule.clone())?;
+        }
         let mut header = [0_u8; 16];
         config.entropy.fill(&mut header);
         Ok(Self {
@@ -80,9 +91,10 @@ impl State {
             keys: KeyRing::open(&config.key, store)?,
             lifetimes: config.seed.lifetimes.clone(),
             sign_in: config.seed.sign_in.clone(),
+            external,
             counters: Counters::default(),
             journal: Journal::default(),
-            faults: Faults::default(),
+            faults,
             grants: Grants::default(),
             identity_tokens: TokenCache::default(),
             arc: ArcKey::new(store),
@@ -137,8 +149,11 @@ impl State {
     }
 
     /// Keys of an issuer other than this directory.
-    pub(crate) fn external_keys(&self, _issuer: &str) -> Vec<entrant_proto::jose::Jwk> {
-        Vec::new()
+    pub(crate) fn external_keys(&self, issuer: &str, keys: &Keys) -> Vec<Jwk> {
+        if issuer == self.issuers.workload() {
+            return keys.published.clone();
+        }
+        self.external.get(issuer).map(|set| set.keys.clone()).unwrap_or_default()
     }
 
     /// Waits on the clock below.
@@ -217,6 +232,7 @@ fn broken(token: &Secret) -> Secret {
     Secret::new(format!("{}{other}{}", &text[..at], text.get(at + 1..).unwrap_or_default()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Upper-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use entrant_types::{Fault, Retry, Timestamp, Whose};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -27,6 +28,8 @@ const LEAF_LIFE: Duration = Duration::from_secs(90 * 86_400);
 #[derive(Clone, Debug)]
 pub(crate) struct Certificates {
     pub(crate) ca_pem: String,
+    /// SHA-1 of the server certificate, in hexadecimal: what Service Fabric's clients pin.
+    pub(crate) thumbprint: String,
     pub(crate) server: Arc<rustls::ServerConfig>,
 }
 
@@ -52,6 +55,7 @@ pub(crate) fn certificates(store: &Store, now: Timestamp) -> Result<Certificates
     let leaf = leaf_params(now)?.signed_by(&key, &issuer).map_err(|error| broken(&error))?;
     store.write("localhost.pem", leaf.pem().as_bytes(), false)?;
     store.write("localhost-key.pem", key.serialize_pem().as_bytes(), true)?;
+    let thumbprint = crate::state::hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, leaf.der()).as_ref());
     let chain = vec![CertificateDer::from(leaf)];
     let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| broken(&error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -63,7 +67,7 @@ pub(crate) fn certificates(store: &Store, now: Timestamp) -> Result<Certificates
         .map_err(|error| broken(&error))?;
     // Tickets spare the 1.5 ms of an RSA-free handshake's asymmetric half on every later connection.
     server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| broken(&error))?;
-    Ok(Certificates { ca_pem, server: Arc::new(server) })
+    Ok(Certificates { ca_pem, thumbprint, server: Arc::new(server) })
 }
 
 fn ca_params(now: Timestamp) -> CertificateParams {

@@ -135,7 +135,7 @@ fn verify_signature(state: &State, keys: &Keys, token: &UnverifiedJwt, own: bool
     let set = if own {
         keys.published.as_slice()
     } else {
-        published = state.external_keys(text(token.unverified_claims(), "iss"));
+        published = state.external_keys(text(token.unverified_claims(), "iss"), keys);
         published.as_slice()
     };
     let jwk = set

@@ -33,19 +33,7 @@ pub(super) async fn logout(
         let apps = state.directory.apps.iter().filter(|app| session.clients.contains(&app.client_id));
         notify.extend(apps.filter_map(|app| front_channel(&state, app, &session.sid)));
     }
-    state.journal.add(Entry {
-        number: 0,
-        at: state.now(),
-        from: "browser".into(),
-        to: "Entra".into(),
-        what: "sign-out".into(),
-        status: 200,
-        code: None,
-        explanation: None,
-        trace_id: None,
-        millis: None,
-        tokens: Vec::new(),
-    });
+    state.journal.add(Entry { at: state.now(), ..Entry::new("browser", "Entra", "sign-out") });
     let struck = state.strike(&Point::at(Endpoint::Logout));
     // A return address is honoured when an app registered it, and the page is shown otherwise.
     let back = parameter("post_logout_redirect_uri")

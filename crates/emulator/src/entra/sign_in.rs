@@ -237,16 +237,11 @@ fn marked(mut response: Response, request: &Request<'_>) -> Response {
 
 fn record(state: &State, request: &Request<'_>, what: String, status: u16, refused: Option<(&Refusal, String)>) {
     state.journal.add(Entry {
-        number: 0,
         at: state.now(),
-        from: "browser".into(),
-        to: "Entra".into(),
-        what: format!("{what} to {}", request.app.name),
         status,
         code: refused.as_ref().map(|(refusal, _)| format!("AADSTS{}", refusal.number())),
         explanation: refused.as_ref().map(|(refusal, _)| format!("{} {}", refusal.text, refusal.fix)),
         trace_id: refused.map(|(_, trace)| trace),
-        millis: None,
-        tokens: Vec::new(),
+        ..Entry::new("browser", "Entra", format!("{what} to {}", request.app.name))
     });
 }

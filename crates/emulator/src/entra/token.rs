@@ -205,19 +205,9 @@ fn record(state: &State, form: &Form, trace: &Trace, outcome: &Result<Reply, Ref
     let grant = form.get("grant_type").unwrap_or("?");
     let mut tokens: Vec<TokenView> =
         form.get("client_assertion").map(|token| TokenView::of("client assertion", token)).into_iter().collect();
-    let mut entry = Entry {
-        number: 0,
-        at: trace.at,
-        from,
-        to: "Entra".into(),
-        what: format!("token: {}", plain(grant)),
-        status: 200,
-        code: None,
-        explanation: None,
-        trace_id: Some(trace.trace_id.to_string()),
-        millis: None,
-        tokens: Vec::new(),
-    };
+    let what = format!("token: {}", plain(grant));
+    let mut entry =
+        Entry { at: trace.at, trace_id: Some(trace.trace_id.to_string()), ..Entry::new(&from, "Entra", what) };
     match outcome {
         Ok(reply) => {
             for (member, name) in

@@ -4,6 +4,7 @@ mod arc;
 mod cache;
 mod protocol;
 mod select;
+pub(crate) mod workload;
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
 
 /// What the HTTPS listener serves of it: Service Fabric's clients pin the certificate.
 pub(crate) fn secure_routes() -> Router<Arc<State>> {
-    Router::new().route("/service-fabric/token", get(protocol::service_fabric))
+    Router::new().route("/service-fabric/token", get(protocol::service_fabric)).merge(workload::routes())
 }
 
 /// A token for an identity, as every protocol returns it: nine fields, all strings, the set that all SDKs accept.
@@ -88,19 +89,9 @@ pub(crate) fn record(
     outcome: &Result<(&Identity, &Issued), &Refused>,
     trace_id: &str,
 ) {
-    let mut entry = Entry {
-        number: 0,
-        at: state.now(),
-        from: "app".into(),
-        to: "identity endpoint".into(),
-        what: format!("{protocol}: {}", crate::refusal::plain(&resource.chars().take(200).collect::<String>())),
-        status: 200,
-        code: None,
-        explanation: None,
-        trace_id: Some(trace_id.to_owned()),
-        millis: None,
-        tokens: Vec::new(),
-    };
+    let what = format!("{protocol}: {}", crate::refusal::plain(&resource.chars().take(200).collect::<String>()));
+    let mut entry =
+        Entry { at: state.now(), trace_id: Some(trace_id.to_owned()), ..Entry::new("app", "identity endpoint", what) };
     match outcome {
         Ok((identity, issued)) => {
             entry.what.push_str(&format!(" for {}", identity.name));

@@ -29,6 +29,8 @@ impl Default for Seed {
             },
             lifetimes: LifetimeSeed::default(),
             sign_in: SignInSeed::default(),
+            issuer: Vec::new(),
+            fault: Vec::new(),
         }
     }
 }
@@ -41,11 +43,18 @@ fn web_app() -> AppSeed {
         secrets: vec![SecretSeed { value: WEB_APP_SECRET.into(), expires: None }],
         assignment_required: true,
         roles: vec!["Admin".into()],
-        fic: vec![FicSeed {
-            name: "web-app-identity".into(),
-            managed_identity: Some("web-app-identity".into()),
-            ..Default::default()
-        }],
+        fic: vec![
+            FicSeed {
+                name: "web-app-identity".into(),
+                managed_identity: Some("web-app-identity".into()),
+                ..Default::default()
+            },
+            FicSeed {
+                name: "web-app-in-kubernetes".into(),
+                service_account: Some("default/web-app".into()),
+                ..Default::default()
+            },
+        ],
         ..Default::default()
     }
 }

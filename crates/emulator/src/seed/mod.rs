@@ -1,5 +1,6 @@
 //! The seed: what the emulated directory holds, as one TOML file in which everything is optional.
 
+mod check;
 mod defaults;
 mod derive;
 mod expression;
@@ -10,9 +11,12 @@ use serde::Deserialize;
 
 use entrant_types::{Fault, Retry, Whose};
 
+use crate::faults::FaultRule;
+
+pub use check::{Finding, Level};
 pub(crate) use derive::derived;
 pub(crate) use expression::Expression;
-pub(crate) use resolve::{EXCHANGE, resolve};
+pub(crate) use resolve::{EXCHANGE, resolve, service_account_subject};
 
 /// A seed file. [`Seed::default`] serves both of the project's walk-throughs with no configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,6 +40,20 @@ pub struct Seed {
     pub lifetimes: LifetimeSeed,
     /// How sign-in behaves.
     pub sign_in: SignInSeed,
+    /// Other issuers that federated credentials may name.
+    pub issuer: Vec<IssuerSeed>,
+    /// Fault rules in force from the start.
+    pub fault: Vec<FaultRule>,
+}
+
+/// An issuer outside this directory, with its keys: nothing is fetched from the network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IssuerSeed {
+    /// `iss` of its tokens.
+    pub url: String,
+    /// Its JSON Web Key Set, as text.
+    pub jwks: String,
 }
 
 /// How issuers are written.
@@ -132,7 +150,7 @@ pub struct ApiSeed {
     pub token_version: Option<u8>,
 }
 
-/// A federated identity credential; `managed_identity` fills the other three.
+/// A federated identity credential; `managed_identity` or `service_account` fills issuer, subject and audience.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FicSeed {
@@ -140,6 +158,8 @@ pub struct FicSeed {
     pub name: String,
     /// Name of the managed identity to trust.
     pub managed_identity: Option<String>,
+    /// `namespace/name` of a Kubernetes service account to trust, as issued by the emulator's workload issuer.
+    pub service_account: Option<String>,
     /// Issuer of the assertion.
     pub issuer: Option<String>,
     /// Subject of the assertion; a managed identity's *principal* id.
@@ -279,22 +299,55 @@ pub enum RefreshReuse {
 }
 
 impl Seed {
+    /// What is wrong or odd about a seed file, a sentence each; empty when nothing is.
+    #[must_use]
+    pub fn check(text: &str) -> Vec<Finding> {
+        check::check(text)
+    }
+
     /// Reads a seed file. Sections that are absent keep the default seed's content.
     ///
     /// # Errors
     /// A sentence with the line, when the text is not TOML or names an unknown field.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        toml::from_str(text).map_err(|error| {
-            let message = error.message().replace('\n', " ");
-            let line = error.span().map_or(1, |span| {
-                text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
-            });
-            Fault::new(
-                Whose::Configuration,
-                format!("The seed file cannot be read: line {line}: {message}."),
-                "Correct that line; the reference of all fields is docs/reference/seed.md.",
-            )
-            .retry(Retry::Never)
-        })
+        let mut seed: Self = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+        let table: toml::Table = text.parse().map_err(|error| unreadable(text, &error))?;
+        seed.follow_overrides(|section| table.contains_key(section));
+        Ok(seed)
     }
+
+    /// Default sections refer to one another; those that were kept follow the ones that the file replaced.
+    fn follow_overrides(&mut self, given: impl Fn(&str) -> bool) {
+        if !given("identity") {
+            return;
+        }
+        let first = self.identity.iter().find(|identity| identity.kind == IdentityKind::User);
+        let first = first.map(|identity| identity.name.clone());
+        if !given("app") {
+            for app in &mut self.app {
+                app.fic.retain(|fic| fic.managed_identity.is_none() || first.is_some());
+                for fic in app.fic.iter_mut().filter(|fic| fic.managed_identity.is_some()) {
+                    fic.managed_identity.clone_from(&first);
+                }
+            }
+        }
+        if !given("redis") {
+            self.redis.user.retain(|_| first.is_some());
+            for user in &mut self.redis.user {
+                user.identity.clone_from(&first);
+            }
+        }
+    }
+}
+
+fn unreadable(text: &str, error: &toml::de::Error) -> Fault {
+    let message = error.message().replace('\n', " ");
+    let before = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count() + 1;
+    Fault::new(
+        Whose::Configuration,
+        format!("The seed file cannot be read: line {line}: {message}."),
+        "Correct that line; docs/reference/seed.md has all fields.",
+    )
+    .retry(Retry::Never)
 }

@@ -1,11 +1,13 @@
 //! From a seed file to a directory: names become ids, references are followed, mistakes become sentences.
 
+use entrant_proto::jose::JwkSet;
 use entrant_types::{ClientId, Guid, ObjectId, Secret, TenantId, Timestamp, access};
 
 use super::{AppSeed, Expression, FicSeed, IdentityKind, IdentitySeed, RedisUserSeed, Seed, UserSeed, derived, x509};
 use crate::directory::{
     Api, App, AppSecret, Directory, FederatedCredential, Identity, Person, RedisAssignment, Subject, Tenant,
 };
+use crate::faults::FaultRule;
 use crate::token::Issuers;
 
 /// What an exchange asks for when the seed says nothing else.
@@ -52,6 +54,11 @@ pub(crate) fn resolve(seed: &Seed, issuers: &Issuers) -> Result<Directory, Vec<S
     host(seed, &mut directory, &mut problems);
     directory.redis = seed.redis.user.iter().filter_map(|raw| redis(raw, &directory, &mut problems)).collect();
     unique(&directory, &mut problems);
+    problems.extend(seed.fault.iter().filter_map(FaultRule::problem));
+    problems.extend(seed.issuer.iter().filter_map(|issuer| {
+        let why = JwkSet::parse(issuer.jwks.as_bytes()).err()?;
+        Some(format!("The jwks of [[issuer]] '{}' cannot be used: {why}.", issuer.url))
+    }));
     if problems.is_empty() { Ok(directory) } else { Err(problems) }
 }
 
@@ -201,6 +208,14 @@ fn federated(
             audience,
         });
     }
+    if let Some(account) = &raw.service_account {
+        return Some(FederatedCredential {
+            name: if raw.name.is_empty() { account.replace('/', "-") } else { raw.name.clone() },
+            issuer: raw.issuer.clone().unwrap_or_else(|| issuers.workload()),
+            subject: Subject::Exact(raw.subject.clone().unwrap_or_else(|| service_account_subject(account))),
+            audience,
+        });
+    }
     let Some(issuer) = raw.issuer.clone() else {
         problems
             .push(format!("Federated credential '{}' of '{app}' has neither issuer nor managed_identity.", raw.name));
@@ -222,6 +237,11 @@ fn federated(
         }
     };
     Some(FederatedCredential { name: raw.name.clone(), issuer, subject, audience })
+}
+
+/// `sub` of a Kubernetes service account's token.
+pub(crate) fn service_account_subject(account: &str) -> String {
+    format!("system:serviceaccount:{}", account.replacen('/', ":", 1))
 }
 
 fn person(raw: &UserSeed, tenant: TenantId, problems: &mut Vec<String>) -> Person {

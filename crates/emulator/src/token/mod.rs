@@ -33,6 +33,11 @@ impl Issuers {
         }
     }
 
+    /// Issuer of projected service-account tokens: always the emulator itself.
+    pub(crate) fn workload(&self) -> String {
+        format!("{}/workload", self.origin)
+    }
+
     /// Scheme, host and port of v2 issuers.
     pub(crate) fn v2_origin(&self) -> &str {
         match self.style {
