@@ -71,9 +71,20 @@ impl Emulator {
             system_now,
             key: KeySource::Shared,
         })?;
+        Ok(emulator.start_on(listeners))
+    }
+
+    /// Runs in the background on `listeners` until what is returned is dropped.
+    #[must_use]
+    pub fn start_on(self, listeners: Listeners) -> Running {
         let stop = CancellationToken::new();
-        tokio::spawn(emulator.clone().run(listeners, stop.clone()));
-        Ok(Running { emulator, stop })
+        let running = self.clone().run(listeners, stop.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = running.await {
+                tracing::error!(%fault, "the emulator ended");
+            }
+        });
+        Running { emulator: self, stop }
     }
 
     /// Serves until `shutdown`. A first start makes the signing key in the background; token requests wait for it.
@@ -208,13 +219,6 @@ impl Emulator {
             .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
             .layer(from_fn_with_state(self.state.clone(), guard::guard))
             .with_state(self.state.clone())
-    }
-}
-
-impl Running {
-    /// Stops it and gives requests in progress a moment. Dropping does the same without waiting.
-    pub fn stop(self) {
-        drop(self);
     }
 }
 

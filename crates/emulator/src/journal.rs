@@ -37,6 +37,8 @@ pub struct Entry {
     pub millis: Option<f64>,
     /// Tokens that the request carried or the reply contained.
     pub tokens: Vec<TokenView>,
+    /// How often the same was asked and answered in a row; `at` is the last time.
+    pub times: u32,
 }
 
 /// A token without the token.
@@ -55,7 +57,7 @@ impl Entry {
     /// An exchange between two parties.
     #[must_use]
     pub fn new(from: &str, to: &str, what: impl Into<String>) -> Self {
-        Self { from: from.to_owned(), to: to.to_owned(), what: what.into(), status: 200, ..Self::default() }
+        Self { from: from.to_owned(), to: to.to_owned(), what: what.into(), status: 200, times: 1, ..Self::default() }
     }
 
     /// Cuts what another process sent to a size that can be shown.
@@ -98,6 +100,26 @@ impl Journal {
             kept.entries.pop_front();
         }
         kept.entries.push_back(entry);
+    }
+
+    /// Counts the last entry once more if it is this same exchange with the same token; `false` otherwise. Keeps a
+    /// client that asks a hundred times a second from pushing everything else out.
+    pub(crate) fn repeat(&self, at: Timestamp, from: &str, what: &str, token: &str) -> bool {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |last: &&mut Entry| {
+            last.from == from
+                && last.what == what
+                && last.code.is_none()
+                && last.tokens.iter().any(|own| own.hash == token)
+        };
+        match kept.entries.back_mut().filter(same) {
+            Some(last) => {
+                last.times = last.times.saturating_add(1);
+                last.at = at;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Entries with a number above `after`.

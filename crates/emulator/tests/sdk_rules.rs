@@ -1,5 +1,4 @@
 //! The rules that make unmodified SDKs work, each named after the SDK that needs it.
-#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 
 mod support;
 

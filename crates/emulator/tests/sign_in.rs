@@ -1,5 +1,4 @@
 //! Sign-in: from the authorization request to tokens, and everything that must be refused on the way.
-#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 
 mod support;
 

@@ -46,6 +46,8 @@ pub(crate) struct Issued {
     pub(crate) from: Timestamp,
     pub(crate) resource: String,
     pub(crate) client_id: String,
+    /// For the journal, made once for a token that is handed out many times.
+    pub(crate) view: TokenView,
 }
 
 impl Issued {
@@ -89,13 +91,19 @@ pub(crate) fn record(
     outcome: &Result<(&Identity, &Issued), &Refused>,
     trace_id: &str,
 ) {
-    let what = format!("{protocol}: {}", crate::refusal::plain(&resource.chars().take(200).collect::<String>()));
+    let mut what = format!("{protocol}: {}", crate::refusal::plain(&resource.chars().take(200).collect::<String>()));
+    if let Ok((identity, issued)) = outcome {
+        what = format!("{what} for {}", identity.name);
+        if state.journal.repeat(state.now(), "app", &what, &issued.view.hash) {
+            tracing::debug!(identity = %identity.name, resource = %issued.resource, trace_id, "managed-identity token repeated");
+            return;
+        }
+    }
     let mut entry =
         Entry { at: state.now(), trace_id: Some(trace_id.to_owned()), ..Entry::new("app", "identity endpoint", what) };
     match outcome {
         Ok((identity, issued)) => {
-            entry.what.push_str(&format!(" for {}", identity.name));
-            entry.tokens.push(TokenView::of("access token", issued.token.expose()));
+            entry.tokens.push(issued.view.clone());
             tracing::info!(identity = %identity.name, resource = %issued.resource, trace_id, "managed-identity token issued");
         }
         Err(refused) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Issued, Refused};
 use crate::directory::Identity;
 use crate::faults::{Struck, TokenKind};
+use crate::journal::TokenView;
 use crate::state::State;
 
 pub(super) type Query = BTreeMap<String, String>;
@@ -107,6 +108,7 @@ pub(super) async fn token(
         .await
         .map_err(|refusal| Refused::new(503, "server_error", refusal.text, refusal.fix))?;
     let issued = Issued {
+        view: TokenView::of("access token", token.expose()),
         token,
         expires: now + life,
         from: now - std::time::Duration::from_secs(300),

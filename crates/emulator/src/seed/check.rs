@@ -154,9 +154,7 @@ fn duplicates(app: &AppSeed, warnings: &mut Vec<String>) {
 
 fn references(seed: &Seed, warnings: &mut Vec<String>) {
     let app = |name: &str| seed.app.iter().find(|app| app.name == name);
-    let defines = |app: &AppSeed, role: &str| {
-        app.roles.iter().chain(app.api.iter().flat_map(|api| &api.roles)).any(|own| own == role)
-    };
+    let defines = |app: &AppSeed, role: &str| app.all_roles().any(|own| own == role);
     for user in &seed.user {
         for name in user.assigned.iter().flatten().chain(&user.consent).filter(|name| app(name).is_none()) {
             warnings.push(format!("'{}' refers to the app '{name}', which does not exist.", user.upn));

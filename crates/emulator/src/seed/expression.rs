@@ -53,6 +53,16 @@ impl Expression {
     }
 }
 
+impl std::fmt::Display for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, term) in self.0.iter().enumerate() {
+            let (joint, operator) = (if index == 0 { "" } else { " and " }, if term.wild { "matches" } else { "eq" });
+            write!(f, "{joint}claims['{}'] {operator} '{}'", term.claim, term.pattern)?;
+        }
+        Ok(())
+    }
+}
+
 /// `*` stands for any run of characters, `?` for one. Linear in both lengths for one `*`, quadratic at worst.
 fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);

@@ -318,6 +318,12 @@ impl Seed {
 
     /// Default sections refer to one another; those that were kept follow the ones that the file replaced.
     fn follow_overrides(&mut self, given: impl Fn(&str) -> bool) {
+        if given("app") && !given("user") {
+            let defined: Vec<String> = self.app.iter().flat_map(AppSeed::all_roles).cloned().collect();
+            for user in &mut self.user {
+                user.roles.retain(|role| defined.contains(role));
+            }
+        }
         if !given("identity") {
             return;
         }
@@ -337,6 +343,13 @@ impl Seed {
                 user.identity.clone_from(&first);
             }
         }
+    }
+}
+
+impl AppSeed {
+    /// Roles of the app and of the API that it is.
+    fn all_roles(&self) -> impl Iterator<Item = &String> {
+        self.roles.iter().chain(self.api.iter().flat_map(|api| &api.roles))
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use entrant_emulator::{Emulator, Facts, Running, Seed};
+use entrant_emulator::{Emulator, EmulatorConfig, Facts, KeySource, Listeners, Running, Seed};
 use entrant_testkit::{ManualClock, SeededEntropy};
 use entrant_types::Timestamp;
 use http_body_util::{BodyExt as _, Full};
@@ -37,7 +37,8 @@ pub fn real_now() -> Timestamp {
 pub const START: i64 = 1_799_999_998;
 
 pub struct Lab {
-    pub emulator: Running,
+    pub emulator: Emulator,
+    _running: Option<Running>,
     pub facts: Facts,
     pub clock: Arc<ManualClock>,
     cookies: Mutex<BTreeMap<String, String>>,
@@ -87,9 +88,29 @@ impl Lab {
     pub async fn with(seed: Seed) -> Self {
         // Certificates are made for real time; tokens live in this one.
         let clock = ManualClock::at(Timestamp::from_secs(START));
-        let emulator = Emulator::start(seed, clock.clone(), Arc::new(SeededEntropy::new(7)), real_now()).await.unwrap();
+        let running = Emulator::start(seed, clock.clone(), Arc::new(SeededEntropy::new(7)), real_now()).await.unwrap();
+        let (emulator, facts) = ((*running).clone(), running.facts());
+        Self { emulator, _running: Some(running), facts, clock, cookies: Mutex::default() }
+    }
+
+    /// An emulator that keeps its keys in `folder`.
+    pub async fn on(folder: &Folder) -> Self {
+        let listeners = Listeners::bind(0, 0).await.unwrap();
+        let clock = ManualClock::at(Timestamp::from_secs(START));
+        let emulator = Emulator::build(EmulatorConfig {
+            seed: Seed::default(),
+            data_dir: Some(folder.path().to_owned()),
+            entra_port: listeners.entra_port(),
+            imds_port: listeners.imds_port(),
+            clock: clock.clone(),
+            system_now: real_now(),
+            entropy: Arc::new(SeededEntropy::new(7)),
+            key: KeySource::Kept,
+        });
+        let emulator = emulator.unwrap();
         let facts = emulator.facts();
-        Self { emulator, facts, clock, cookies: Mutex::default() }
+        let running = emulator.clone().start_on(listeners);
+        Self { emulator, _running: Some(running), facts, clock, cookies: Mutex::default() }
     }
 
     pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Reply {
@@ -102,32 +123,61 @@ impl Lab {
     }
 
     pub async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: String) -> Reply {
+        self.try_send(method, url, headers, body).await.unwrap()
+    }
+
+    /// A request that may get no whole answer.
+    pub async fn attempt(&self, method: &str, url: &str) -> Result<Reply, hyper::Error> {
+        self.try_send(method, url, &[], String::new()).await
+    }
+
+    async fn try_send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Result<Reply, hyper::Error> {
         let url = url::Url::parse(url).unwrap();
         let port = url.port_or_known_default().unwrap();
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let mut request =
-            Request::builder().method(method).uri(&url[url::Position::BeforePath..url::Position::AfterQuery]);
+        let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let mut request = Request::builder().method(method).uri(target);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", format!("localhost:{port}"));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let jar: Vec<String> =
+        let pairs: Vec<String> =
             self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if !jar.is_empty() {
-            request = request.header("cookie", jar.join("; "));
+        if !pairs.is_empty() {
+            request = request.header("cookie", pairs.join("; "));
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let reply = if url.scheme() == "https" {
-            let connector = tokio_rustls::TlsConnector::from(Arc::new(self.tls()));
-            let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
-            exchange(TokioIo::new(stream), request).await
+            exchange(TokioIo::new(self.connect_tls(stream).await), request).await?
         } else {
-            exchange(TokioIo::new(stream), request).await
+            exchange(TokioIo::new(stream), request).await?
         };
         self.keep_cookies(&reply);
-        reply
+        Ok(reply)
+    }
+
+    async fn connect_tls(&self, stream: TcpStream) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(self.tls()));
+        connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+    }
+
+    /// The certificate that the HTTPS listener shows.
+    pub async fn server_certificate(&self) -> CertificateDer<'static> {
+        let port = url::Url::parse(&self.facts.authority_host).unwrap().port().unwrap();
+        let stream = self.connect_tls(TcpStream::connect(("127.0.0.1", port)).await.unwrap()).await;
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        entrant_types::Clock::now(self.clock.as_ref())
     }
 
     fn keep_cookies(&self, reply: &Reply) {
@@ -240,17 +290,47 @@ impl Lab {
 async fn exchange(
     io: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Reply {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+) -> Result<Reply, hyper::Error> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
     tokio::spawn(connection);
-    let reply = sender.send_request(request).await.unwrap();
+    let reply = sender.send_request(request).await?;
     let (parts, body) = reply.into_parts();
     let headers =
         parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-    Reply { status: parts.status.as_u16(), headers, body: body.collect().await.unwrap().to_bytes().to_vec() }
+    Ok(Reply { status: parts.status.as_u16(), headers, body: body.collect().await?.to_bytes().to_vec() })
 }
 
 /// The claims of a token, unverified.
 pub fn claims(token: &str) -> Map<String, Value> {
     entrant_proto::jose::UnverifiedJwt::parse(token).unwrap().into_unverified_claims()
+}
+
+/// Starts an emulator on `folder` until its key is there; its key set and CA.
+pub async fn kept(folder: &Folder) -> (Value, String) {
+    let lab = Lab::on(folder).await;
+    let keys = lab.get(&lab.facts.jwks_url, &[]).await.json();
+    // The keeper of the token file sleeps once the file is there.
+    lab.clock.sleeper().await;
+    (keys, lab.facts.ca_pem.clone())
+}
+
+/// A folder of this test's own, gone with it.
+pub struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("entrant-emulator-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
