@@ -39,6 +39,21 @@ const KINDS: &[(&str, Kind)] = &[
     ("chain", Kind::Chain),
 ];
 
+impl Kind {
+    /// In a sentence.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::ManagedIdentity => "managed identity",
+            Self::WorkloadIdentity => "workload identity",
+            Self::Federated => "app registration with its federated credential",
+            Self::ClientSecret => "app registration with its client secret",
+            Self::ClientCertificate => "app registration with its client certificate",
+            Self::AzureCli => "Azure CLI",
+            Self::Chain => "chain of sources",
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(KINDS.iter().find(|(_, kind)| kind == self).map_or("", |(name, _)| name))

@@ -48,6 +48,11 @@ impl Process {
         Ok(process)
     }
 
+    /// A process without admin listener, for work that ends by itself.
+    pub(crate) fn quiet() -> Self {
+        Self { lifecycle: Lifecycle::new(), health: Arc::default(), ready: Ready::default() }
+    }
+
     /// Serves `router` until draining.
     pub(crate) fn serve_http(&self, name: &'static str, listener: TcpListener, router: Router) {
         self.lifecycle.serve(Stage::Front, name, http_server::serve(listener, router, self.draining(Stage::Front)));

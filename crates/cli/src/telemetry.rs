@@ -5,7 +5,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::Settings;
-use crate::variable;
+use crate::variable::{self, Command};
 
 /// The vocabulary's own text: its doc comments are the descriptions, so that each is written once.
 const VOCABULARY: &str = include_str!("../../types/src/metric.rs");
@@ -19,7 +19,9 @@ enum Format {
 
 /// Starts logging to standard error.
 pub(crate) fn log(settings: &Settings) -> Result<(), Fault> {
-    let filter = settings.required(&variable::LOG)?;
+    let ends =
+        matches!(settings.command(), Command::Token | Command::Doctor | Command::EmulatorEnv | Command::EmulatorRun);
+    let filter = settings.text(&variable::LOG).unwrap_or(if ends { "warn" } else { "info" });
     let filter =
         EnvFilter::builder().parse(filter).map_err(|error| settings.wrong(&variable::LOG, &error.to_string()))?;
     let format = settings.word(&variable::LOG_FORMAT, &[("human", Format::Human), ("json", Format::Json)])?;

@@ -398,10 +398,13 @@ pub(crate) const READY_FILE: Variable = Variable::new(
     LONG_RUNNING,
 )
 .env(&["ENTRANT_READY_FILE"]);
-pub(crate) const LOG: Variable =
-    Variable::new("log", "FILTER", "Log filter, such as info or entrant_relay=debug", Command::ALL)
-        .env(&["ENTRANT_LOG", "RUST_LOG"])
-        .default("info");
+pub(crate) const LOG: Variable = Variable::new(
+    "log",
+    "FILTER",
+    "Log filter, such as debug or entrant_relay=debug (default: info, or warn for commands that end by themselves)",
+    Command::ALL,
+)
+.env(&["ENTRANT_LOG", "RUST_LOG"]);
 pub(crate) const LOG_FORMAT: Variable =
     Variable::new("log-format", "human|json", "How log lines look (on standard error)", Command::ALL)
         .env(&["ENTRANT_LOG_FORMAT"])

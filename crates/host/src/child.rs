@@ -38,13 +38,17 @@ impl Child {
         Ok(Self { inner, leash })
     }
 
-    /// Starts a program on this process's own input, output and terminal, with more environment variables.
+    /// Starts a program on this process's own input, output and terminal, with the variables `env` set in its environment
+    /// and `without` taken away.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn attached(program: &str, args: &[String], env: &[(String, String)]) -> io::Result<Self> {
+    pub fn attached(program: &str, args: &[String], env: &[(String, String)], without: &[&str]) -> io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the one legal place where a process starts")]
         let mut command = Command::new(program);
+        for name in without {
+            command.env_remove(name);
+        }
         let env = env.iter().map(|(name, value)| (name, value));
         let inner = command.args(args).envs(env).kill_on_drop(true).spawn()?;
         Ok(Self { inner, leash: None })

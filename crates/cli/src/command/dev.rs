@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use entrant_emulator::Emulator;
-use entrant_host::private_folder;
 use entrant_relay::assignments::{AccessString, Assignment, AssignmentMap, Assignments};
 use entrant_relay::gate::Backend;
 use entrant_relay::store::{Store, StoreConfig};
@@ -17,6 +16,7 @@ use crate::lifecycle::Stage;
 use crate::process::Process;
 use crate::ready::Ready;
 use crate::settings::Settings;
+use crate::state_folder::StateFolder;
 use crate::surroundings::{Surroundings, lapse};
 use crate::variable::{self, Command};
 use crate::{block, listen, part};
@@ -31,8 +31,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
     let web = listen::loopback(settings, &variable::WEB_PORT).await?;
     let api = listen::loopback(settings, &variable::API_PORT).await?;
     let gate = listen::loopback(settings, &variable::GATE_PORT).await?;
-    let folder = private_folder(settings.path(&variable::DATA_DIR).as_deref())?;
-    let (emulator, listeners) = part::emulator::build(settings, folder.join("emulator")).await?;
+    let folder = StateFolder::open(settings)?;
+    let (emulator, listeners) = part::emulator::build(settings, folder.emulator()).await?;
 
     part::emulator::describe(&mut process.ready, &emulator.facts());
     process.ready.time_lapse = lapse(settings)?.map(|lapse| lapse.to_string());
@@ -44,12 +44,12 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
     let serving = emulator.clone().run(listeners, process.draining(Stage::Back));
     process.lifecycle.serve(Stage::Back, "emulator", serving);
     let around = surroundings(&process.ready, &emulator)?;
-    let backend = backend(settings, &folder, &around, &mut process).await?;
+    let backend = backend(settings, folder.path(), &around, &mut process).await?;
     serve_gate(&process, &around, &emulator, backend, gate)?;
     serve_api(&process, &around, api)?;
     serve_web(&process, &around, web).await?;
 
-    let block = block::dev(&process.ready, &folder);
+    let block = block::dev(&process.ready, folder.path());
     Ok(process.live(settings, &block).await)
 }
 

@@ -33,6 +33,8 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::RedisGate => redis_gate::run(&settings).await,
         Command::Token => token::run(&settings).await,
         Command::Emulator => emulator::run(&settings).await,
+        Command::EmulatorEnv => emulator::env(&settings),
+        Command::EmulatorRun => emulator::run_command(&settings, &parsed.rest).await,
         _ => Ok(Ending::broken("this command is not built yet")),
     };
     ending.unwrap_or_else(Ending::from)

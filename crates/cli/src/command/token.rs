@@ -48,7 +48,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
         let what = format!("The source {kind} gave no token within {} s.", FETCH_LIMIT.as_secs());
         Fault::new(Whose::Network, what, "Check that its endpoint can be reached from this machine.")
     })?;
-    let token = fetched.into_result(source.name())?;
+    let token = fetched.into_result(source.name()).map_err(|mut fault| {
+        fault.what = format!("The {} gave no token: {}", kind.words(), fault.what);
+        fault
+    })?;
     let now = around.outside.clock.now();
     ending::print(&show(&token, source.name(), &scope, now, form));
     Ok(Ending::Done)

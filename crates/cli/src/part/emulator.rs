@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use entrant_emulator::{Emulator, EmulatorConfig, Facts, KeySource, Listeners, PersonFact, RedisAssignmentFact, Seed};
 use entrant_host::{OsEntropy, SystemClock, clock};
-use entrant_types::{Clock as _, Fault};
+use entrant_types::{Clock as _, Fault, Secret};
 
 use crate::listen;
 use crate::ready::{Person, Ready};
@@ -15,6 +15,12 @@ use crate::variable;
 
 /// What a gate of its own reads beside the CA file, when attached.
 const ASSIGNMENTS_FILE: &str = "assignments.toml";
+/// The system's CA certificates with the emulator's, for SDKs that take one file in place of all.
+const BUNDLE_FILE: &str = "ca-bundle.pem";
+/// A client secret of the first app; empty when it has none. It opens nothing but this emulator.
+const SECRET_FILE: &str = "client-secret";
+/// The projected service-account token, as the emulator names it.
+const WORKLOAD_TOKEN_FILE: &str = "workload-identity-token";
 /// Certificate and key for `localhost`, as the emulator writes them beside its CA file.
 const CERTIFICATE_FILES: (&str, &str) = ("localhost.pem", "localhost-key.pem");
 
@@ -38,11 +44,31 @@ pub(crate) async fn build(settings: &Settings, folder: PathBuf) -> Result<(Emula
         entropy: Arc::new(OsEntropy),
         key: KeySource::Kept,
     })?;
-    let path = folder.join(ASSIGNMENTS_FILE);
-    std::fs::write(&path, assignments(&emulator.facts().redis_assignments)).map_err(|error| {
-        bad(format!("{} cannot be written: {error}.", path.display()), "Choose another --data-dir.")
-    })?;
+    let facts = emulator.facts();
+    let keep = |name: &str, text: &str| {
+        let path = folder.join(name);
+        write_private(&path, text).map_err(|error| {
+            bad(format!("{} cannot be written: {error}.", path.display()), "Choose another --data-dir.")
+        })
+    };
+    keep(ASSIGNMENTS_FILE, &assignments(&facts.redis_assignments))?;
+    keep(BUNDLE_FILE, &(system_certificates() + &facts.ca_pem))?;
+    keep(SECRET_FILE, facts.client_secret.as_ref().map_or("", Secret::expose))?;
     Ok((emulator, listeners))
+}
+
+/// Readable by its owner only.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
+/// The system's own CA certificates, where Linux distributions keep them; none elsewhere.
+fn system_certificates() -> String {
+    let places = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+    places.iter().find_map(|place| std::fs::read_to_string(place).ok()).unwrap_or_default()
 }
 
 fn assignments(facts: &[RedisAssignmentFact]) -> String {
@@ -59,6 +85,21 @@ fn assignments(facts: &[RedisAssignmentFact]) -> String {
 /// Where an attached gate finds its assignments.
 pub(crate) fn assignments_file(ca_file: &Path) -> PathBuf {
     ca_file.with_file_name(ASSIGNMENTS_FILE)
+}
+
+/// Where an SDK finds all CA certificates.
+pub(crate) fn bundle_file(ca_file: &Path) -> PathBuf {
+    ca_file.with_file_name(BUNDLE_FILE)
+}
+
+/// Where the first app's client secret is.
+pub(crate) fn secret_file(ca_file: &Path) -> PathBuf {
+    ca_file.with_file_name(SECRET_FILE)
+}
+
+/// Where the projected service-account token is.
+pub(crate) fn workload_token_file(ca_file: &Path) -> PathBuf {
+    ca_file.with_file_name(WORKLOAD_TOKEN_FILE)
 }
 
 /// Where an attached gate finds its certificate and key.
