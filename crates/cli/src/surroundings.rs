@@ -28,7 +28,11 @@ impl Surroundings {
         let host = settings.required(&variable::AUTHORITY_HOST)?;
         let tenant = settings.text(&variable::TENANT_ID);
         if let Some(tenant) = tenant {
-            Tenant::parse(tenant).map_err(|fault| settings.wrong(&variable::TENANT_ID, &fault.what))?;
+            let parsed = Tenant::parse(tenant).map_err(|fault| settings.wrong(&variable::TENANT_ID, &fault.what))?;
+            // Entra would answer a bare word with AADSTS90002, but only once somebody signs in.
+            if matches!(&parsed, Tenant::Name(name) if !name.contains('.')) {
+                return Err(settings.wrong(&variable::TENANT_ID, "it is neither a GUID nor a domain name"));
+            }
         }
         let probe = Authority::parse(host, tenant.unwrap_or("common"))
             .map_err(|fault| settings.wrong(&variable::AUTHORITY_HOST, &fault.what))?;
