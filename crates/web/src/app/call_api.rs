@@ -176,10 +176,7 @@ impl App {
         if visit.parameter("after").is_some() {
             return self.call_failure(visit, session, &interaction.fault);
         }
-        // Without a claims challenge the refresh token itself is refused: disabled account, revoked or expired
-        // sign-in. The session is then worth no more than that.
-        if interaction.claims.is_none()
-            && !interaction.consent
+        if is_the_end(&interaction)
             && let Err(fault) = self.sessions.end(session).await
         {
             return self.failure(visit, None, &fault);
@@ -195,6 +192,14 @@ impl App {
         }
         self.problem(visit, Some(session), &problem)
     }
+}
+
+/// Whether Entra refused the refresh token itself, and not only what it was used for: account disabled, sign-in
+/// revoked or grown old. The session is then worth no more than that.
+pub(super) fn is_the_end(interaction: &Interaction) -> bool {
+    let refused =
+        interaction.fault.codes.iter().any(|code| matches!(code, Code::OAuth(name) if name == "invalid_grant"));
+    refused && interaction.claims.is_none() && !interaction.consent
 }
 
 /// The claims that a 401 demands, if that is what it says.

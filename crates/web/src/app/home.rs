@@ -5,15 +5,17 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use entrant_confidential::{AccountTokens, Origin, due_at};
+use entrant_confidential::{AccountTokens, Acquired, Origin, SilentError, due_at};
 use entrant_redis::Status;
-use entrant_types::Timestamp;
+use entrant_types::{Fault, Timestamp};
 use http::StatusCode;
 
 use super::App;
+use super::call_api::is_the_end;
 use super::visit::Visit;
 use crate::page::chain::{self, Link, Shown, State as Standing};
 use crate::page::moment::Moment;
+use crate::page::problem::Problem;
 use crate::page::shell::{Shell, respond};
 use crate::page::timeline::{Life, TimeLine};
 use crate::session::record::Person;
@@ -56,9 +58,25 @@ pub(crate) async fn home(State(app): State<Arc<App>>, visit: Visit) -> Response 
     }
 }
 
+/// Entra refused to go on: the session ends here too, and says why.
+async fn ended(app: &App, visit: &Visit, session: &Session, fault: &Fault) -> Response {
+    if let Err(fault) = app.sessions.end(session).await {
+        return app.failure(visit, None, &fault);
+    }
+    tracing::info!(request = %visit.id.0, %fault, "Entra ended the session");
+    let problem = Problem::of(fault, app.now()).status(StatusCode::FORBIDDEN).action("/login", "Sign in again");
+    app.problem(visit, None, &problem)
+}
+
 async fn signed_in(app: &App, visit: &Visit, session: &Session) -> Response {
     let (mut links, mut lives) = (Vec::new(), Vec::new());
-    let (tokens_link, tokens_lives, accepted) = user_tokens(app, session).await;
+    let acquired = app.api_token(session, None).await;
+    if let Err(SilentError::Interaction(interaction)) = &acquired
+        && is_the_end(interaction)
+    {
+        return ended(app, visit, session, &interaction.fault).await;
+    }
+    let (tokens_link, tokens_lives, accepted) = user_tokens(app, session, acquired).await;
     // After the tokens: the time must not lie before what was just received.
     let now = app.now();
     let client_id = app.config.client_id.to_string();
@@ -91,8 +109,11 @@ async fn signed_in(app: &App, visit: &Visit, session: &Session) -> Response {
 }
 
 /// The link of the person's tokens, their lives, and when Entra last took the app's proof for them.
-async fn user_tokens(app: &App, session: &Session) -> (Link, Vec<Life>, Timestamp) {
-    let acquired = app.api_token(session, None).await;
+async fn user_tokens(
+    app: &App,
+    session: &Session,
+    acquired: Result<Acquired, SilentError>,
+) -> (Link, Vec<Life>, Timestamp) {
     let now = app.now();
     // A renewal of just now is in the store, not in what this request loaded.
     let renewed = match &acquired {

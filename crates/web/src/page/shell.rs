@@ -1,15 +1,26 @@
 //! The frame of every page, its files, and how a template becomes a response.
 
+use std::sync::LazyLock;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::guard::RequestId;
+use crate::session::seal::RecordId;
 use crate::session::sessions::Session;
 
-/// Where the files lie. A change of either needs a new name: they may be cached for a year.
-pub const STYLESHEET: &str = "/static/entrant-1.css";
-/// The mark in the browser's tab.
-pub const ICON: &str = "/static/mark-1.svg";
+const STYLESHEET: &str = include_str!("../../assets/entrant.css");
+const ICON: &str = include_str!("../../assets/mark.svg");
+
+/// Where the stylesheet lies. The name changes with the content, so that browsers may keep it for a year.
+pub static STYLESHEET_PATH: LazyLock<String> = LazyLock::new(|| path(STYLESHEET, "css"));
+/// Where the mark in the browser's tab lies, likewise.
+pub static ICON_PATH: LazyLock<String> = LazyLock::new(|| path(ICON, "svg"));
+
+fn path(content: &str, kind: &str) -> String {
+    let name: String = RecordId::of(content.as_bytes()).to_string().chars().take(12).collect();
+    format!("/static/{name}.{kind}")
+}
 
 /// What every page carries around its own content.
 #[derive(Debug)]
@@ -28,9 +39,9 @@ pub struct Shell {
     pub secretless: bool,
     /// For the footer.
     pub request_id: String,
-    /// [`STYLESHEET`].
+    /// [`STYLESHEET_PATH`].
     pub stylesheet: &'static str,
-    /// [`ICON`].
+    /// [`ICON_PATH`].
     pub icon: &'static str,
 }
 
@@ -55,8 +66,8 @@ impl Shell {
             time_lapse: None,
             secretless: false,
             request_id: id.0.as_ref().to_owned(),
-            stylesheet: STYLESHEET,
-            icon: ICON,
+            stylesheet: STYLESHEET_PATH.as_str(),
+            icon: ICON_PATH.as_str(),
         }
     }
 
@@ -94,12 +105,12 @@ pub fn respond(status: StatusCode, page: &impl askama::Template, form_target: Op
 
 /// `GET` of the stylesheet.
 pub async fn stylesheet() -> Response {
-    file("text/css; charset=utf-8", include_str!("../../assets/entrant.css"))
+    file("text/css; charset=utf-8", STYLESHEET)
 }
 
 /// `GET` of the mark.
 pub async fn icon() -> Response {
-    file("image/svg+xml", include_str!("../../assets/mark.svg"))
+    file("image/svg+xml", ICON)
 }
 
 fn file(kind: &'static str, text: &'static str) -> Response {

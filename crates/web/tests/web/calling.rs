@@ -153,22 +153,49 @@ async fn a_challenge_that_only_the_person_can_meet_leads_to_one_sign_in_and_neve
     assert!(reply.body.contains("What to do"));
 }
 
+fn revoked() -> HttpReply {
+    json_reply(
+        400,
+        json!({"error": "invalid_grant", "error_description": "AADSTS50173: revoked.", "error_codes": [50_173]}),
+    )
+}
+
 #[tokio::test]
-async fn a_dead_refresh_token_ends_the_session_and_asks_to_sign_in() {
+async fn a_refused_refresh_token_ends_the_session_and_asks_to_sign_in() {
     let scene = Scene::new();
-    let mut browser = signed_in(&scene).await;
-    let copy = browser.clone();
-    for _ in 0..3 {
-        scene.stage.clock.advance(Duration::from_secs(21 * 60));
-        browser.get("/").await;
-        scene.script(|script| {
-            let refusal = json!({"error": "invalid_grant", "error_description": "AADSTS50173: expired.", "error_codes": [50_173]});
-            script.token = Some(Ok(json_reply(400, refusal)));
-        });
-    }
+    let mut browser = with_ended_token(&scene).await;
+    let mut copy = browser.clone();
+    scene.script(|script| script.token = Some(Ok(revoked())));
     let page = browser.begin("/call-api").await;
     assert!(page.starts_with("http://localhost:8480/"));
-    assert!(!copy.clone().get("/").await.body.contains("Signed in as"));
+    assert!(!copy.get("/").await.body.contains("Signed in as"));
+}
+
+#[tokio::test]
+async fn the_first_page_says_why_entra_ended_the_session() {
+    let scene = Scene::new();
+    let mut browser = with_ended_token(&scene).await;
+    scene.script(|script| script.token = Some(Ok(revoked())));
+    let page = browser.get("/").await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.body);
+    assert!(page.body.contains("AADSTS50173") && page.body.contains("Sign in again"), "{}", page.body);
+    let next = browser.get("/").await;
+    assert_eq!(next.status, StatusCode::OK);
+    assert!(!next.body.contains("Signed in as"));
+}
+
+#[tokio::test]
+async fn a_passing_failure_of_entra_is_shown_and_ends_nothing() {
+    let scene = Scene::new();
+    let mut browser = with_ended_token(&scene).await;
+    scene.script(|script| script.token = Some(Ok(reply(503, ""))));
+    let page = browser.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("Signed in as") && page.body.contains("trouble"), "{}", page.body);
+    scene.script(|script| script.token = None);
+    scene.stage.clock.advance(Duration::from_secs(60));
+    let page = browser.get("/").await;
+    assert!(page.body.contains("renewed at Entra ID just now"), "{}", page.body);
 }
 
 #[tokio::test]

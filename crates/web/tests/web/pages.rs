@@ -17,7 +17,8 @@ async fn every_response_carries_the_security_headers() {
     let scene = Scene::new();
     let mut browser = Browser::new(&scene);
     browser.sign_in(&scene).await;
-    for path in ["/", "/call-api", "/login", "/getAToken?code=x", "/nowhere", "/logout", "/static/entrant-1.css"] {
+    let stylesheet = entrant_web::page::shell::STYLESHEET_PATH.as_str();
+    for path in ["/", "/call-api", "/login", "/getAToken?code=x", "/nowhere", "/logout", stylesheet] {
         let reply = browser.get(path).await;
         let policy = reply.header("content-security-policy");
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
