@@ -23,7 +23,7 @@ const NOAUTH: &str = "-NOAUTH Authentication required.";
 /// A gate before each backend there is; the server lives as long as the pair.
 async fn gates() -> Vec<(TestGate, Option<RedisServer>)> {
     let mut gates = vec![(TestGate::start(Behind::Store).await, None)];
-    if let Some(server) = RedisServer::start().await {
+    for server in [RedisServer::start().await, RedisServer::start_newer().await].into_iter().flatten() {
         gates.push((TestGate::start(Behind::Socket(server.socket())).await, Some(server)));
     }
     gates
@@ -243,14 +243,17 @@ async fn a_re_auth_keeps_its_place_among_replies_and_follows_redis_s_own_rules()
             vec!["MULTI"],
             vec!["INCR", "k"],
             vec!["AUTH", OWNER, token.expose()],
+            vec!["AUTH", OWNER, "bad"],
             vec!["EXEC"],
             vec!["AUTH", "only-a-password"],
+            vec!["HELLO", "3", "AUTH", OWNER, "bad"],
+            vec!["HELLO", "2", "unknown-option", "AUTH", "default", "x"],
         ] {
             entrant_proto::resp::encode_command(&mut batch, &args);
         }
         wire.send_raw(&batch).await;
         let mut replies = Vec::new();
-        for _ in 0..11 {
+        for _ in 0..14 {
             replies.push(show(&wire.read().await));
         }
         assert_eq!(
@@ -265,13 +268,18 @@ async fn a_re_auth_keeps_its_place_among_replies_and_follows_redis_s_own_rules()
                 "+OK",
                 "+QUEUED",
                 "+QUEUED",
-                "[3, +OK]",
-                WRONGPASS
+                "+QUEUED",
+                "[3, +OK, -WRONGPASS invalid username-password pair]",
+                WRONGPASS,
+                WRONGPASS,
+                "-ERR Syntax error in HELLO option 'unknown-option'"
             ]
         );
         wire.say("SUBSCRIBE c").await;
-        let refused = text(&wire.call(&["AUTH", OWNER, token.expose()]).await);
-        assert!(refused.starts_with("-ERR Can't execute 'auth'"), "{refused}");
+        for token in [token.expose(), "bad"] {
+            let refused = text(&wire.call(&["AUTH", OWNER, token]).await);
+            assert!(refused.starts_with("-ERR Can't execute 'auth'"), "{refused}");
+        }
         gate.stop().await;
     }
 }
@@ -287,10 +295,8 @@ async fn after_reset_a_client_is_nobody_until_it_authenticates_again() {
         assert_eq!(replies.each_ref().map(text), ["OK", "RESET", NOAUTH, NOAUTH]);
         assert_eq!(gate.handle.connections()[0].identity, None);
         assert_eq!(auth(&mut wire, READER, &gate.token(READER)).await, "OK");
-        assert_eq!(
-            text(&wire.say("ACL WHOAMI").await),
-            "-NOPERM this user has no permissions to run the 'acl|whoami' command"
-        );
+        let refused = text(&wire.say("ACL WHOAMI").await);
+        assert!(refused.starts_with("-NOPERM") && refused.ends_with("run the 'acl|whoami' command"), "{refused}");
         assert_eq!(text(&wire.say("GET k").await), "(nil)", "RESET went back to database 0");
         gate.stop().await;
     }

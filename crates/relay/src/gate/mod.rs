@@ -199,6 +199,7 @@ async fn live(shared: Arc<Shared>, socket: TcpStream, peer: std::net::SocketAddr
 async fn keep_users(shared: &Shared) {
     let mut changes = shared.assignments.subscribe();
     let mut in_force = Arc::new(AssignmentMap::new());
+    let mut logged: Option<Fault> = None;
     loop {
         changes.mark_unchanged();
         let wanted = shared.assignments.current();
@@ -218,13 +219,16 @@ async fn keep_users(shared: &Shared) {
         };
         match done.await {
             Ok(()) => {
-                in_force = wanted;
+                (in_force, logged) = (wanted, None);
                 if changes.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
             Err(fault) => {
-                tracing::error!(%fault, "access policies are not in force at the backend yet");
+                if logged.as_ref() != Some(&fault) {
+                    tracing::error!(%fault, "access policies are not in force at the backend yet");
+                }
+                logged = Some(fault);
                 let pause = shared.clock.sleep_until(shared.clock.now() + PROVISION_PAUSE);
                 tokio::select! {
                     () = pause => {}

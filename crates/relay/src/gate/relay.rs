@@ -1,17 +1,16 @@
 //! The relay between a client that is let in and its own connection to the backend.
 //!
-//! Bytes pass untouched except for the commands that say who the client is: their credentials are replaced by the
-//! backend's own, right or deliberately wrong ones, so that the backend answers in order and by its own rules, in
-//! MULTI, in subscriber mode and with replies outstanding.
+//! Bytes pass untouched except for the commands that say who the client is. Good credentials are replaced by the
+//! backend's own; in place of refused ones goes a command that fails for certain, whose error is replaced on its way
+//! back. So the backend answers in order and by its own rules, in MULTI, in subscriber mode and with replies
+//! outstanding. (A wrong AUTH would not do: Redis 7.2 to 8.x drops its reply while others are pending,
+//! redis/redis#15640.)
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Buf, BytesMut};
-use entrant_proto::resp::{
-    Kind, ProtocolError, ReplyFramer, ReplyLimits, RequestFramer, RequestLimits, encode_command,
-};
-use entrant_types::Secret;
+use entrant_proto::resp::{ProtocolError, ReplyFramer, ReplyLimits, RequestFramer, RequestLimits, encode_command};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::Shared;
@@ -24,6 +23,11 @@ use super::registry::{CloseReason, Live};
 /// Room for one read: small while a connection is quiet, one or two TLS records' worth once a read filled it.
 const SMALL_READ: usize = 4 << 10;
 const LARGE_READ: usize = 32 << 10;
+
+/// Stands in for refused credentials: an option that HELLO does not know, which the error names.
+const REFUSED: &str = "refused-by-the-gate";
+/// What RESP2 subscribers get instead.
+const NOT_NOW: &[u8] = b"-ERR Can't execute 'hello'";
 
 /// How a relay ended.
 pub(super) enum End {
@@ -74,8 +78,41 @@ pub(super) async fn relay(
 struct Signals {
     /// RESET is on its way: its reply ends the relay.
     resetting: AtomicBool,
+    /// How many refusals are on their way.
+    refused: AtomicU32,
     /// Why the backend's hanging up is expected.
     ending: OnceLock<CloseReason>,
+}
+
+impl Signals {
+    /// Whether replies are to be looked at at all.
+    fn are_up(&self) -> bool {
+        self.refused.load(Ordering::Acquire) > 0 || self.resetting.load(Ordering::Acquire)
+    }
+
+    /// A reply in which the error that stands in for a refusal is replaced by the refusal. The error is the whole
+    /// reply, or an element of what EXEC gives.
+    fn replaced(&self, frame: &[u8], refusal: &str) -> Option<Vec<u8>> {
+        if self.refused.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut out = Vec::with_capacity(frame.len());
+        let mut found = 0;
+        if frame.starts_with(NOT_NOW) {
+            out.extend_from_slice(b"-ERR Can't execute 'auth'");
+            out.extend_from_slice(frame.get(NOT_NOW.len()..).unwrap_or_default());
+            found = 1;
+        } else if matches!(frame.first(), Some(b'-' | b'*')) {
+            for line in frame.split_inclusive(|byte| *byte == b'\n') {
+                let refused =
+                    line.starts_with(b"-") && line.windows(REFUSED.len()).any(|own| own == REFUSED.as_bytes());
+                found += u32::from(refused);
+                out.extend_from_slice(if refused { refusal.as_bytes() } else { line });
+            }
+        }
+        self.refused.fetch_sub(found.min(self.refused.load(Ordering::Acquire)), Ordering::AcqRel);
+        (found > 0).then_some(out)
+    }
 }
 
 /// Client to backend.
@@ -171,7 +208,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
             Command::Auth(offered) => self.auth(&offered, None).await,
             Command::AuthPasswordOnly => {
                 self.shared.refuse_password_only(self.live);
-                self.send_refused(None).await
+                self.send_refused().await
             }
             Command::AuthMalformed(count) => {
                 let mut out = BytesMut::new();
@@ -209,22 +246,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
                 };
                 self.send(&command).await
             }
-            Login::Refused => self.send_refused(hello).await,
+            Login::Refused => self.send_refused().await,
             Login::Drop => Err(CloseReason::Injected),
         }
     }
 
-    async fn send_refused(&mut self, hello: Option<&Hello>) -> Result<(), CloseReason> {
+    async fn send_refused(&mut self) -> Result<(), CloseReason> {
         if self.shared.faults.get().silent_refusal {
             return Ok(());
         }
-        let Some(identity) = self.live.identity() else { return Err(CloseReason::Revoked) };
-        let wrong = Secret::from("refused by the gate");
-        let command = match hello {
-            Some(hello) => hello.rewritten(Some((identity.object_id, &wrong))),
-            None => backend_auth(identity.object_id, &wrong),
-        };
-        self.send(&command).await
+        self.signals.refused.fetch_add(1, Ordering::AcqRel);
+        let mut out = BytesMut::new();
+        encode_command(&mut out, &["HELLO", "2", REFUSED]);
+        self.send(&out).await
     }
 
     /// Makes the backend report the protocol error behind the replies that are still to come, and hang up. The
@@ -282,22 +316,22 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Replies<'_, R, W> {
             let rest = self.buffer.get(ready..).unwrap_or_default();
             match framer.next(rest) {
                 Ok(None) => break,
-                Ok(Some(piece)) => {
+                Ok(Some(piece)) if piece.first && piece.last && self.signals.are_up() => {
                     let frame = rest.get(..piece.len).unwrap_or_default();
-                    let whole = piece.first && piece.last;
-                    if whole && piece.kind == Kind::Error && frame.starts_with(b"-WRONGPASS") {
+                    reset = frame == b"+RESET\r\n" && self.signals.resetting.load(Ordering::Acquire);
+                    if let Some(other) = self.signals.replaced(frame, self.shared.wrongpass()) {
                         self.send(ready).await?;
                         self.buffer.advance(piece.len);
-                        self.to.write_all(self.shared.wrongpass().as_bytes()).await?;
+                        self.to.write_all(&other).await?;
                         ready = 0;
                         continue;
                     }
                     ready += piece.len;
-                    if whole && frame == b"+RESET\r\n" && self.signals.resetting.load(Ordering::Acquire) {
-                        reset = true;
+                    if reset {
                         break;
                     }
                 }
+                Ok(Some(piece)) => ready += piece.len,
                 Err(error) => {
                     tracing::warn!(connection = self.live.id, %error, "the backend's replies are not RESP; passed on unread");
                     self.framer = None;

