@@ -1,6 +1,5 @@
 //! The layer and the extractor, in a real router.
 
-#![cfg(feature = "axum")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a broken promise")]
 
 mod support;
