@@ -34,6 +34,7 @@ pub(crate) fn shape_of(number: u32) -> Shape {
 /// Every number that is known here.
 pub(crate) const SHAPES: &[Shape] = &[
     shape(50001, 400, "invalid_resource", "The resource is not known in this tenant."),
+    shape(50020, 400, "invalid_grant", "The user account does not exist in the tenant of the application."),
     shape(50011, 400, "invalid_request", "The redirect URI of the request is not registered for the application."),
     shape(50013, 400, "invalid_grant", "The signature of the incoming assertion does not verify."),
     shape(50027, 400, "invalid_request", "The token in the request is not a well-formed JWT."),
@@ -93,6 +94,7 @@ pub(crate) const SHAPES: &[Shape] = &[
     shape(700025, 401, "invalid_client", "The client is public and must not send a credential."),
     shape(700027, 401, "invalid_client", "The signature of the client assertion does not verify."),
     shape(700038, 400, "invalid_request", "The client id is not a valid application id."),
+    shape(700054, 400, "unsupported_response_type", "The response type is not enabled for the application."),
     shape(700082, 400, "invalid_grant", "The refresh token has expired through inactivity."),
     shape(700211, 401, "invalid_client", "No federated credential has the issuer of the assertion."),
     shape(700212, 401, "invalid_client", "No federated credential has the audience of the assertion."),

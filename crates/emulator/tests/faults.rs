@@ -1,4 +1,5 @@
 //! Faults: each one shows on the wire, for whom and as often as its rule says, and nowhere else.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 
 mod support;
 

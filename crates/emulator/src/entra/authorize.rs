@@ -35,6 +35,8 @@ pub(super) struct Request<'a> {
     pub(super) struck: Struck,
     /// The trouble that was chosen for it on the page.
     pub(super) trouble: Option<&'static Trouble>,
+    /// Whether the person has just accepted on the consent page.
+    pub(super) accepted: bool,
     /// What of the trouble shows later, when the code is redeemed.
     pub(super) later: Option<Effect>,
 }
@@ -118,10 +120,13 @@ pub(super) async fn answer(
             &state.trace(None),
         );
     };
-    let consent = fields.get("consent").map(String::as_str);
-    if consent == Some("accept") {
-        let names = request.scopes.names.clone();
-        state.grants.lock().consents.entry((request.app.client_id, person.oid)).or_default().extend(names);
+    if fields.get("consent").is_some_and(|answer| answer == "accept") {
+        request.accepted = true;
+        let mut grants = state.grants.lock();
+        let given = grants.consents.entry((request.app.client_id, person.oid)).or_default();
+        given.extend(request.scopes.names.iter().cloned());
+        given.sort_unstable();
+        given.dedup();
     }
     let session = session_of(&state, &headers).filter(|(_, session)| session.person == person.oid);
     sign_in(&state, request, person, session.map(|(secret, _)| secret))
@@ -159,6 +164,7 @@ fn read<'a>(
         query: query.unwrap_or_default(),
         struck: Struck::default(),
         trouble: None,
+        accepted: false,
         later: None,
     };
     let back = |request: &Request<'_>, refusal: Refusal| Box::new(refuse(state, request, &refusal));

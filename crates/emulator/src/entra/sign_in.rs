@@ -23,70 +23,23 @@ pub(crate) const SESSION_COOKIE: &str = "emulator_sign_in";
 
 /// Sends `person` back with a code, or with why not. `session` is the cookie's value, if it is already theirs.
 pub(super) fn sign_in(state: &State, mut request: Request<'_>, person: &Person, session: Option<String>) -> Response {
-    let app = request.app;
-    let point = Point {
-        app: Some(app),
-        user: Some(person),
-        resource: request.parameter("scope"),
-        ..Point::at(Endpoint::Authorize)
-    };
-    let effect = request.trouble.map(|trouble| (trouble.stage, trouble.effect()));
-    request.struck = state.strike(&point);
-    match effect {
-        Some((Stage::Redirect, effect)) => request.struck = request.struck.and(&[effect]),
-        Some((_, effect)) => request.later = Some(effect),
-        None => {}
-    }
+    meet_faults(state, &mut request, person);
     let request = &request;
+    let app = request.app;
     if request.struck.intercepts() {
         return marked(StatusCode::SERVICE_UNAVAILABLE.into_response(), request);
     }
-    if let Some(mut refusal) = request.struck.refusal() {
-        if matches!(refusal.number(), 50105 | 65004) {
-            refusal.shape.error = "access_denied";
-        }
-        return refuse(state, request, &refusal);
-    }
-    if person.disabled {
-        return refuse(
-            state,
-            request,
-            &Refusal::new(50057, format!("The user account '{}' is disabled.", person.upn), "Enable the account."),
-        );
-    }
-    if person.tenant != app.tenant && !app.multi_tenant {
-        return refuse(
-            state,
-            request,
-            &Refusal::new(
-                50020,
-                format!(
-                    "User account '{}' from another tenant does not exist in the tenant of the application '{}'.",
-                    person.upn, app.name
-                ),
-                "Sign in with an account of this tenant, or mark the app multi_tenant.",
-            ),
-        );
-    }
-    if !app.admits(person) {
-        let mut refusal = not_assigned(app, person);
-        refusal.shape.error = "access_denied";
+    if let Err(refusal) = admitted(request, person) {
         return refuse(state, request, &refusal);
     }
     if needs_consent(state, request, person) {
-        if request.parameter("prompt") == Some("none") {
-            let mut refusal = Refusal::new(
-                65001,
-                format!(
-                    "The user or administrator has not consented to use the application '{}' ({}).",
-                    app.client_id, app.name
-                ),
-                "Send an interactive authorization request.",
-            );
-            refusal.shape.error = "interaction_required";
-            return refuse(state, request, &refusal);
+        if request.parameter("prompt") != Some("none") {
+            return pages::consent(app, person, &request.scopes.names, &request.query, &request.redirect_uri);
         }
-        return pages::consent(app, person, &request.scopes.names, &request.query, &request.redirect_uri);
+        let text = format!("Nobody has consented to use the application '{}' ({}).", app.client_id, app.name);
+        let mut refusal = Refusal::new(65001, text, "Send an interactive authorization request.");
+        refusal.shape.error = "interaction_required";
+        return refuse(state, request, &refusal);
     }
     let (code, cookie) = new_code(state, request, person, session);
     record(state, request, format!("{} signs in", person.upn), 302, None);
@@ -101,14 +54,65 @@ pub(super) fn sign_in(state: &State, mut request: Request<'_>, person: &Person, 
     response
 }
 
-fn needs_consent(state: &State, request: &Request<'_>, person: &Person) -> bool {
+/// Rules that strike this sign-in, and the trouble that was chosen for it, now or for when its code is redeemed.
+fn meet_faults(state: &State, request: &mut Request<'_>, person: &Person) {
+    let point = Point {
+        app: Some(request.app),
+        user: Some(person),
+        resource: request.parameter("scope"),
+        ..Point::at(Endpoint::Authorize)
+    };
+    let struck = state.strike(&point);
+    request.struck = match request.trouble.map(|trouble| (trouble.stage, trouble.effect())) {
+        Some((Stage::Redirect, effect)) => struck.and(&[effect]),
+        Some((_, effect)) => {
+            request.later = Some(effect);
+            struck
+        }
+        None => struck,
+    };
+}
+
+/// Whether `person` may use the app at all.
+fn admitted(request: &Request<'_>, person: &Person) -> Result<(), Refusal> {
     let app = request.app;
-    let forced = request.parameter("prompt") == Some("consent");
+    // On a redirect these two are `access_denied`; at the token endpoint 50105 is `invalid_grant`.
+    let denied = |mut refusal: Refusal| {
+        if matches!(refusal.number(), 50105 | 65004) {
+            refusal.shape.error = "access_denied";
+        }
+        Err(refusal)
+    };
+    if let Some(refusal) = request.struck.refusal() {
+        return denied(refusal);
+    }
+    if person.disabled {
+        let text = format!("The user account '{}' is disabled.", person.upn);
+        return Err(Refusal::new(50057, text, "Enable the account."));
+    }
+    if person.tenant != app.tenant && !app.multi_tenant {
+        return Err(Refusal::new(
+            50020,
+            format!("User account '{}' does not exist in the tenant of the application '{}'.", person.upn, app.name),
+            "Sign in with an account of this tenant, or mark the app multi_tenant.",
+        ));
+    }
+    if !app.admits(person) {
+        return denied(not_assigned(app, person));
+    }
+    Ok(())
+}
+
+fn needs_consent(state: &State, request: &Request<'_>, person: &Person) -> bool {
+    if request.accepted {
+        return false;
+    }
+    let app = request.app;
     let grants = state.grants.lock();
     let given = grants.consents.get(&(app.client_id, person.oid));
     let covered = given.is_some_and(|given| request.scopes.names.iter().all(|name| given.contains(name)));
-    let standing = app.admin_consent || person.consent.contains(&app.name);
-    !covered && (forced || !standing)
+    let standing = covered || app.admin_consent || person.consent.contains(&app.name);
+    !standing || request.parameter("prompt") == Some("consent")
 }
 
 /// A code bound to client, redirect URI and challenge, with the cookie of a new session.

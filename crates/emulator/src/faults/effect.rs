@@ -160,7 +160,7 @@ impl Struck {
         self.0.iter().find_map(|effect| match effect {
             Effect::Aadsts { number, claims } => {
                 let mut refusal = Refusal::bare(*number);
-                refusal.fix = format!("A fault rule forces AADSTS{number}; remove the rule to go on.");
+                refusal.fix = "It was asked for, by a fault rule or by the menu of the sign-in page.".to_owned();
                 refusal.claims.clone_from(claims);
                 Some(refusal)
             }
