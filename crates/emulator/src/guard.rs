@@ -7,6 +7,7 @@ use axum::extract::{Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use entrant_proto::oauth::http_date;
 use entrant_types::emulation::{EMULATOR_HEADER, is_loopback_host};
 use serde_json::json;
 
@@ -23,6 +24,10 @@ pub(crate) async fn guard(Shared(state): Shared<Arc<State>>, request: Request, n
     };
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static(EMULATOR_HEADER), HeaderValue::from_static("1"));
+    // By the emulator's own clock, which may be stepped or run faster: clients measure lifetimes and skew from here.
+    if let Ok(date) = HeaderValue::from_str(&http_date::format(state.now())) {
+        headers.entry(header::DATE).or_insert(date);
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     state.counters.count(endpoint, response.status().as_u16());

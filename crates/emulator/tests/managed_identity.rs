@@ -133,3 +133,11 @@ async fn the_projected_service_account_token_is_an_assertion_and_is_written_anew
     assert_ne!(first, second);
     assert_eq!(lab.exchange(&second).await.status, 200);
 }
+
+#[tokio::test]
+async fn replies_are_dated_by_the_emulators_own_clock() {
+    let lab = Lab::new().await;
+    let reply = lab.managed_identity(REDIS, "").await;
+    let date = entrant_proto::oauth::http_date::parse(&reply.headers["date"]).unwrap();
+    assert_eq!(date.secs(), lab.now().secs(), "a stepped or faster clock must not look like skew");
+}

@@ -24,6 +24,17 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     civil(year, month, day, hour, minute, second)
 }
 
+/// An IMF-fixdate of a moment between the years 1970 and 9999.
+#[must_use]
+pub fn format(moment: Timestamp) -> String {
+    let weekday =
+        ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][moment.secs().div_euclid(86_400).rem_euclid(7) as usize];
+    let text = moment.to_string();
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let month = part(5, 7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"Jan");
+    format!("{weekday}, {} {month} {} {} GMT", part(8, 10), part(0, 4), part(11, 19))
+}
+
 /// How long a reply asks to wait: `Retry-After` as seconds or as a date seen from `now`.
 #[must_use]
 pub fn retry_after(reply: &HttpReply, now: Timestamp) -> Option<Duration> {
@@ -63,6 +74,15 @@ mod tests {
         assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp::from_secs(784_111_777)));
         for text in ["", "Sun", "Sun, 06 Nov 1994", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 99 Nov 1994 08:49:37 GMT"] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        assert_eq!(format(Timestamp::from_secs(784_111_777)), "Sun, 06 Nov 1994 08:49:37 GMT");
+        for seconds in [0, 951_782_400, 1_767_225_599, 4_102_444_800] {
+            let moment = Timestamp::from_secs(seconds);
+            assert_eq!(parse(&format(moment)), Some(moment));
         }
     }
 
