@@ -32,7 +32,7 @@ pub(crate) fn route(command: &Cmd) -> Result<Route, RedisError> {
         Effect::Auth | Effect::Hello | Effect::Reset => "the connection's identity and protocol are kept by its driver",
         Effect::Multi | Effect::Exec | Effect::Discard => "use an atomic pipeline: it is sent as one piece",
         Effect::Subscribe(_) | Effect::Unsubscribe(_) | Effect::Monitor => "use a Subscriber",
-        Effect::OneShot | Effect::ReplyOff | Effect::ReplySkip | Effect::Tracking => {
+        Effect::OneShot | Effect::ReplyOn | Effect::ReplyOff | Effect::ReplySkip | Effect::Tracking => {
             "it changes how replies of other tasks come back"
         }
         Effect::Select => "set the database in the configuration",

@@ -2,147 +2,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a broken promise")]
 #![expect(clippy::disallowed_methods, reason = "a test runs other programs")]
 
-#[path = "../../redis/tests/support/server.rs"]
-mod server;
+mod sidecar_support;
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use entrant_credential::{Keeper, KeeperOptions, Outcome, Source};
-use entrant_host::{Lapse, LapseClock};
-use entrant_relay::sidecar::{Listen, Listener, Sidecar, SidecarConfig, Upstream};
-use entrant_testkit::Stage;
-use entrant_types::{BoxFuture, Clock, Scope, Timestamp};
-use server::{LIMIT, Redis, oid, token};
-use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
-
-/// Tokens that live for eight seconds of the test's clock.
-#[derive(Debug)]
-struct ShortTokens {
-    clock: LapseClock,
-    life: Duration,
-    given: AtomicU32,
-}
-
-impl Source for ShortTokens {
-    fn name(&self) -> &str {
-        "short"
-    }
-
-    fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Outcome> {
-        let number = self.given.fetch_add(1, Ordering::Relaxed);
-        let now = self.clock.now();
-        Box::pin(async move { Outcome::Token(token(1, number, now, now + self.life)) })
-    }
-}
-
-/// A sidecar in front of a redis-server, in a runtime of its own so that blocking clients can be used.
-struct Running {
-    server: Redis,
-    address: SocketAddr,
-    sidecar: Sidecar,
-    source: Arc<ShortTokens>,
-    shutdown: CancellationToken,
-    runtime: Runtime,
-}
-
-impl Running {
-    /// At sixty-fold time; any token is good for the server.
-    fn start(life: Duration) -> Option<Self> {
-        let server = Redis::start()?;
-        let created = server.admin(&format!("ACL SETUSER {} on nopass ~* &* +@all", oid(1)));
-        assert_eq!(created, "+OK\r\n");
-        // Only the sidecar's identity may do anything: a command that went out without it would be seen.
-        assert_eq!(server.admin("CONFIG SET loglevel warning"), "+OK\r\n");
-        let runtime = Runtime::new().unwrap();
-        let clock = LapseClock::new(Lapse::parse("60", Timestamp::from_secs(1_700_000_000)).unwrap());
-        let mut outside = Stage::new().outside();
-        outside.clock = Arc::new(clock);
-        let source = Arc::new(ShortTokens { clock, life, given: AtomicU32::new(0) });
-        let scope = Scope::new("https://redis.azure.com/.default");
-        let (keeper, driver) = Keeper::new(Arc::clone(&source) as _, scope, KeeperOptions::default(), &outside);
-        runtime.spawn(driver.run());
-        let upstream = Upstream::parse(&format!("127.0.0.1:{}", server.port), None).unwrap();
-        let sidecar = Sidecar::build(SidecarConfig::new(upstream), keeper, &outside);
-        let listener = runtime.block_on(Listen::parse("127.0.0.1:0").unwrap().bind()).unwrap();
-        let Listen::Tcp(address) = listener.address().unwrap() else { panic!("not TCP") };
-        let shutdown = CancellationToken::new();
-        runtime.spawn(run(sidecar.clone(), listener, shutdown.clone()));
-        Some(Self { server, address, sidecar, source, shutdown, runtime })
-    }
-
-    fn connect(&self) -> Client {
-        Client::to(self.address)
-    }
-
-    /// AUTHs that the server has taken.
-    fn auths(&self) -> u64 {
-        let stats = self.server.admin("INFO commandstats");
-        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_auth:calls=")).unwrap_or("0,");
-        line.split(',').next().unwrap().parse().unwrap()
-    }
-}
-
-async fn run(sidecar: Sidecar, listener: Listener, shutdown: CancellationToken) {
-    sidecar.run(vec![listener], shutdown).await;
-}
-
-/// A client that knows nothing of Entra: a socket.
-struct Client(TcpStream);
-
-impl Client {
-    fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        Self(stream)
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).unwrap();
-    }
-
-    /// Reads exactly this.
-    fn expect(&mut self, reply: &str) {
-        let mut read = vec![0; reply.len()];
-        if let Err(error) = self.0.read_exact(&mut read) {
-            panic!("expected {reply:?}: {error}, got {:?}", String::from_utf8_lossy(&read));
-        }
-        assert_eq!(String::from_utf8_lossy(&read), reply);
-    }
-
-    fn ask(&mut self, line: &str, reply: &str) {
-        self.send(format!("{line}\r\n").as_bytes());
-        self.expect(reply);
-    }
-
-    fn line(&mut self) -> String {
-        let mut out = Vec::new();
-        let mut byte = [0];
-        while !out.ends_with(b"\r\n") {
-            self.0.read_exact(&mut byte).unwrap();
-            out.extend(byte);
-        }
-        String::from_utf8(out).unwrap()
-    }
-
-    /// Switches to RESP3; the last entry of the reply is an empty list of modules.
-    fn hello(&mut self, line: &str) {
-        self.send(format!("{line}\r\n").as_bytes());
-        assert_eq!(self.line(), "%7\r\n");
-        while self.line() != "*0\r\n" {}
-    }
-
-    fn ends(&mut self) -> bool {
-        matches!(self.0.read(&mut [0; 64]), Ok(0) | Err(_))
-    }
-}
-
-const LONG: Duration = Duration::from_secs(86_400);
-const SHORT: Duration = Duration::from_secs(8);
+use entrant_relay::sidecar::{SidecarConfig, Upstream};
+use sidecar_support::server::{Redis, oid};
+use sidecar_support::{Client, LONG, Running, SHORT};
 
 #[test]
 fn a_client_without_any_credentials_is_served_as_the_sidecar_s_identity() {
@@ -360,4 +228,142 @@ fn redis_cli_and_redis_benchmark_pass_through() {
         assert!(out.status.success() && text.contains("GET: ") && !text.contains("rror"), "{text}");
     }
     assert!(running.source.given.load(Ordering::Relaxed) > 3);
+}
+
+#[test]
+fn a_unix_socket_serves_as_well_and_is_removed_at_the_end() {
+    let Some(server) = Redis::start() else { return };
+    let path = std::env::temp_dir().join(format!("entrant-sidecar-{}.sock", server.port));
+    let upstream = Upstream::parse(&format!("127.0.0.1:{}", server.port), None).unwrap();
+    let listen = format!("unix:{}", path.display());
+    let running = Running::start_with(server, LONG, SidecarConfig::new(upstream), &listen);
+    let out = std::process::Command::new("redis-cli").arg("-s").arg(&path).args(["ACL", "WHOAMI"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&out.stdout), format!("{}\n", oid(1)));
+    running.shutdown.cancel();
+    while path.exists() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn one_client_too_many_is_told_so_and_readiness_fails() {
+    let Some(server) = Redis::start() else { return };
+    let upstream = Upstream::parse(&format!("127.0.0.1:{}", server.port), None).unwrap();
+    let config = SidecarConfig { max_connections: 2, ..SidecarConfig::new(upstream) };
+    let running = Running::start_with(server, LONG, config, "127.0.0.1:0");
+    let (mut first, mut second) = (running.connect(), running.connect());
+    first.ask("PING", "+PONG\r\n");
+    second.ask("PING", "+PONG\r\n");
+    assert!(running.sidecar.health().not_ready.unwrap().is("max_connections"));
+    let mut third = running.connect();
+    third.expect("-ERR max number of clients reached\r\n");
+    assert!(third.ends());
+    drop(first);
+    while !running.sidecar.health().readiness() {
+        std::thread::yield_now();
+    }
+    running.connect().ask("PING", "+PONG\r\n");
+}
+
+#[test]
+fn tls_is_verified_against_the_server_name_that_was_configured() {
+    let Some(files) = TlsFiles::make("cache.test") else { return };
+    let Some(server) = Redis::start_with(&files.arguments()) else { return };
+    let address = format!("127.0.0.1:{}", files.port);
+    let upstream = Upstream::parse(&address, Some(files.trust())).unwrap();
+    let named = Upstream { server_name: Some("cache.test".to_owned()), ..upstream.clone() };
+    let running = Running::start_with(server, SHORT, SidecarConfig::new(named), "127.0.0.1:0");
+    let mut client = running.connect();
+    client.ask("ACL WHOAMI", &format!("$36\r\n{}\r\n", oid(1)));
+    let value = "x".repeat(3 << 20);
+    client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{value}\r\nGET k\r\n", value.len()).as_bytes());
+    client.expect(&format!("+OK\r\n${}\r\n{value}\r\n", value.len()));
+    let auths = running.auths();
+    while running.auths() < auths + 3 {
+        client.ask("PING", "+PONG\r\n");
+    }
+    let Some(server) = Redis::start() else { return };
+    let unnamed = Running::start_with(server, LONG, SidecarConfig::new(upstream), "127.0.0.1:0");
+    let fault = unnamed.runtime.block_on(unnamed.sidecar.check()).unwrap_err();
+    assert!(fault.is("tls_untrusted"), "{fault}");
+}
+
+/// A CA and a server certificate, in a folder of their own.
+struct TlsFiles {
+    folder: std::path::PathBuf,
+    port: u16,
+    ca: rustls::pki_types::CertificateDer<'static>,
+}
+
+impl TlsFiles {
+    fn make(name: &str) -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = std::env::temp_dir().join(format!("entrant-sidecar-tls-{port}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ca_key = rcgen::KeyPair::generate().unwrap();
+        let mut ca = rcgen::CertificateParams::new(vec![]).unwrap();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        ca.distinguished_name.push(rcgen::DnType::CommonName, "test CA");
+        let issuer = rcgen::CertifiedIssuer::self_signed(ca, ca_key).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        std::fs::write(folder.join("ca.pem"), issuer.pem()).unwrap();
+        std::fs::write(folder.join("cert.pem"), leaf.pem()).unwrap();
+        std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        Some(Self { folder, port, ca: issuer.der().clone() })
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let pairs = [
+            ("--tls-port", self.port.to_string()),
+            ("--tls-cert-file", path("cert.pem")),
+            ("--tls-key-file", path("key.pem")),
+            ("--tls-ca-cert-file", path("ca.pem")),
+            ("--tls-auth-clients", "no".to_owned()),
+        ];
+        pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+
+    fn trust(&self) -> Arc<rustls::ClientConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.ca.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+impl Drop for TlsFiles {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn case_25_sidecar_an_identity_outage_fails_readiness_but_no_connection_and_ends_by_itself() {
+    let Some(running) = Running::start(SHORT) else { return };
+    let mut client = running.connect();
+    client.ask("PING", "+PONG\r\n");
+    running.source.broken.store(true, Ordering::Relaxed);
+    while running.sidecar.health().readiness() {
+        std::thread::yield_now();
+    }
+    assert!(running.sidecar.health().liveness);
+    assert!(running.sidecar.health().not_ready.unwrap().is("endpoint_gone"));
+    client.ask("SET k v", "+OK\r\n");
+    let mut refused = running.connect();
+    refused.send(b"PING\r\n");
+    let reply = refused.line();
+    assert!(reply.contains("the identity endpoint does not answer"), "the identity's failure: {reply}");
+    running.source.broken.store(false, Ordering::Relaxed);
+    while !running.sidecar.health().readiness() {
+        std::thread::yield_now();
+    }
+    running.connect().ask("GET k", "$1\r\nv\r\n");
+    let auths = running.auths();
+    while running.auths() < auths + 3 {
+        client.ask("PING", "+PONG\r\n");
+    }
 }

@@ -39,6 +39,7 @@ impl Machine {
         }
         let effect = request.effect();
         if self.opaque.is_some() {
+            self.last_activity = now;
             return self.admit_opaque(effect);
         }
         if self.must_go_after_auth(effect, now) {
@@ -85,8 +86,12 @@ impl Machine {
         match effect {
             Effect::Plain | Effect::Blocking | Effect::Select | Effect::SetName | Effect::Tracking => {
                 self.tracking |= matches!(effect, Effect::Tracking);
-                self.unsettled = true;
+                self.unsettled = Some(self.slots.len());
                 Verdict::Forward
+            }
+            Effect::ReplyOn => {
+                self.unsettled = Some(self.slots.len());
+                self.expect(Slot::Plain)
             }
             _ => {
                 self.go_opaque(Opaque::Uncounted);
@@ -115,6 +120,7 @@ impl Machine {
             Effect::Subscribe(_)
             | Effect::Unsubscribe(_)
             | Effect::Monitor
+            | Effect::ReplyOn
             | Effect::ReplyOff
             | Effect::ReplySkip
             | Effect::Foreign => {
@@ -169,7 +175,7 @@ impl Machine {
             Effect::SetName => {
                 self.name = request.second.as_deref().filter(|name| name.len() <= MAX_NAME).map(<[u8]>::to_vec);
             }
-            Effect::Plain | Effect::Exec | Effect::Blocking | Effect::Subscribe(_) => {}
+            Effect::Plain | Effect::Exec | Effect::Blocking | Effect::ReplyOn | Effect::Subscribe(_) => {}
         }
         self.expect(Slot::Plain)
     }
@@ -180,11 +186,7 @@ impl Machine {
     }
 
     fn expect(&mut self, slot: Slot) -> Verdict {
-        match slot {
-            _ if !self.unsettled => self.slots.push_back(slot),
-            Slot::Plain => self.slots.push_back(Slot::AfterSkip),
-            _ => self.go_opaque(Opaque::Uncounted),
-        }
+        self.slots.push_back(slot);
         Verdict::Forward
     }
 }

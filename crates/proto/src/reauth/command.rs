@@ -69,6 +69,8 @@ pub enum Effect {
     OneShot,
     /// `CLIENT REPLY OFF`: no replies until further notice.
     ReplyOff,
+    /// `CLIENT REPLY ON`: answered even behind a SKIP.
+    ReplyOn,
     /// `CLIENT REPLY SKIP`: no reply to this command and the next.
     ReplySkip,
     /// `CLIENT TRACKING`: invalidation pushes may come at any time.
@@ -97,7 +99,8 @@ pub fn effect(name: &[u8], first: Option<&[u8]>, second: Option<&[u8]>, argc: u3
     let mut upper = [0_u8; LONGEST];
     let Some(name) = uppercase(name, &mut upper) else { return Effect::Plain };
     match name {
-        b"AUTH" => Effect::Auth,
+        // With any other number of arguments it is an error that Redis itself reports.
+        b"AUTH" if matches!(argc, 2 | 3) => Effect::Auth,
         b"HELLO" => Effect::Hello,
         b"RESET" => Effect::Reset,
         b"MULTI" => Effect::Multi,
@@ -128,7 +131,8 @@ fn client(first: &[u8], second: &[u8], argc: u32) -> Effect {
         Some(b"CACHING") => Effect::OneShot,
         Some(b"TRACKING") => Effect::Tracking,
         Some(b"SETNAME") if argc == 3 => Effect::SetName,
-        // Anything but these two exact forms is answered in the ordinary way.
+        // Anything but these three exact forms is answered in the ordinary way.
+        Some(b"REPLY") if argc == 3 && second.eq_ignore_ascii_case(b"ON") => Effect::ReplyOn,
         Some(b"REPLY") if argc == 3 && second.eq_ignore_ascii_case(b"OFF") => Effect::ReplyOff,
         Some(b"REPLY") if argc == 3 && second.eq_ignore_ascii_case(b"SKIP") => Effect::ReplySkip,
         _ => Effect::Plain,
@@ -157,7 +161,9 @@ mod tests {
     fn commands_are_known_in_any_case() {
         assert_eq!(of("auth u p"), Effect::Auth);
         assert_eq!(of("cLiEnT rEpLy sKiP"), Effect::ReplySkip);
-        assert_eq!(of("client reply on"), Effect::Plain);
+        assert_eq!(of("client reply on"), Effect::ReplyOn);
+        assert_eq!(of("auth"), Effect::Plain);
+        assert_eq!(of("auth a b c"), Effect::Plain);
         assert_eq!(of("client reply off extra"), Effect::Plain);
         assert_eq!(of("client caching yes"), Effect::OneShot);
         assert_eq!(of("pUnSubscribe"), Effect::Unsubscribe(Family::Pattern));

@@ -50,8 +50,6 @@ impl Opaque {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Plain,
-    /// The first reply after a `CLIENT REPLY SKIP`: an error here means that the SKIP itself was refused.
-    AfterSkip,
     Discard,
     Hello(Option<u8>),
     Reset,
@@ -102,8 +100,8 @@ pub struct Machine {
     /// The last request changes the meaning of the next one.
     pub(super) prefix: bool,
     pub(super) skip_next: bool,
-    /// After a SKIP until a reply shows that the count is right.
-    pub(super) unsettled: bool,
+    /// A SKIP was sent, and so many replies are to come before the first one that shows whether it was obeyed.
+    pub(super) unsettled: Option<usize>,
     pub(super) monitor: bool,
     pub(super) opaque: Option<Opaque>,
     /// A `RESET` is on its way, and what follows it needs an identity first.
@@ -140,7 +138,7 @@ impl Machine {
             multi: false,
             prefix: false,
             skip_next: false,
-            unsettled: false,
+            unsettled: None,
             monitor: false,
             opaque: None,
             resetting: false,
@@ -220,6 +218,8 @@ impl Machine {
             Some(Slot::Local(answer)) => {
                 let answer = *answer;
                 self.slots.pop_front();
+                // Our own answer proves nothing.
+                self.unsettled = self.unsettled.map(|before| before.saturating_sub(1));
                 Some(answer)
             }
             _ => None,

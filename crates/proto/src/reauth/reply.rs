@@ -85,10 +85,11 @@ impl Machine {
         }
         let error = error_code(frame);
         let Some(slot) = self.slots.pop_front() else { return self.lose_count() };
+        if self.skip_was_refused(error) {
+            return self.lose_count();
+        }
         match slot {
             Slot::Plain | Slot::Local(_) => {}
-            Slot::AfterSkip if error.is_some() && self.unsettled => self.go_opaque(Opaque::Uncounted),
-            Slot::AfterSkip => self.unsettled = false,
             Slot::Discard => self.multi |= error == Some("NOPERM"),
             Slot::Hello(version) => {
                 if let (None, Some(version)) = (error, version) {
@@ -168,6 +169,7 @@ impl Machine {
         *left -= 1;
         if *left == 0 {
             self.slots.pop_front();
+            self.skip_was_refused(None);
         }
     }
 
@@ -175,7 +177,7 @@ impl Machine {
     fn forget(&mut self) {
         (self.identity_lost, self.resetting) = (true, false);
         (self.multi, self.monitor, self.resp3, self.tracking) = (false, false, false, false);
-        (self.prefix, self.skip_next, self.unsettled) = (false, false, false);
+        (self.prefix, self.skip_next, self.unsettled) = (false, false, None);
         (self.database, self.name) = (None, None);
         self.subscriptions = super::Subscriptions::default();
     }
@@ -221,6 +223,22 @@ impl Machine {
                 }
             }
             _ => self.doubt(),
+        }
+    }
+
+    /// Counts towards the first reply after a `CLIENT REPLY SKIP`. A server that knows no SKIP, or does not allow it,
+    /// answers it, and the command behind it as well: then two more replies are to come than were counted.
+    fn skip_was_refused(&mut self, error: Option<&str>) -> bool {
+        match self.unsettled {
+            None => false,
+            Some(0) => {
+                self.unsettled = None;
+                matches!(error, Some("NOPERM" | "ERR"))
+            }
+            Some(before) => {
+                self.unsettled = Some(before - 1);
+                false
+            }
         }
     }
 

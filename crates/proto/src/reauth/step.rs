@@ -90,6 +90,8 @@ impl DropReason {
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Azure closes connections that were idle for ten minutes.
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(300);
+/// Silence that counts as idle where replies cannot be counted.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Between two attempts to replace a connection.
 const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 /// The server's clock and ours differ by a little.
@@ -158,10 +160,12 @@ impl Machine {
     #[must_use]
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         let idle = self.quiet().then(|| self.last_activity + IDLE_BEFORE_PING).filter(|moment| *moment > now);
+        let silence = (self.opaque.is_some() && self.offer.is_some()).then(|| self.last_activity + SILENCE);
         [
             self.attempt.map(|attempt| attempt.deadline),
             self.ping_deadline,
             self.offer.and_then(|offer| offer.window.next_after(now)),
+            silence.filter(|moment| *moment > now),
             idle,
         ]
         .into_iter()
@@ -187,7 +191,7 @@ impl Machine {
     /// Whether an `AUTH` may be sent once the connection is quiet.
     pub(super) fn injectable(&self) -> bool {
         let deaf = self.monitor || (!self.resp3 && !self.subscriptions.is_empty());
-        !(self.multi || self.prefix || self.unsettled || self.opaque.is_some() || deaf)
+        !(self.multi || self.prefix || self.unsettled.is_some() || self.opaque.is_some() || deaf)
     }
 
     fn renew(&mut self, offer: Offer, nonce: impl FnOnce() -> [u8; 16], now: Timestamp) -> Step {
@@ -225,8 +229,7 @@ impl Machine {
     }
 
     fn drain(&mut self, offer: Offer, now: Timestamp) -> Step {
-        let quiet = (self.quiet() || self.opaque.is_some()) && !self.mid_request && !self.multi;
-        if now >= offer.window.due && quiet {
+        if now >= offer.window.due && self.seems_idle(now) && (self.opaque.is_some() || !self.multi) {
             return self.close(CloseReason::IdentityChanged);
         }
         self.held = now >= offer.window.gap && now < offer.window.last && !self.multi;
@@ -242,14 +245,17 @@ impl Machine {
         if subscribed && !self.subscriptions.overflowed() {
             return if self.slots.is_empty() { Step::Replace } else { Step::Nothing };
         }
-        if self.slots.is_empty() || self.opaque.is_some() {
-            return self.close(CloseReason::CannotReauthenticate);
-        }
-        Step::Nothing
+        if self.seems_idle(now) { self.close(CloseReason::CannotReauthenticate) } else { Step::Nothing }
+    }
+
+    /// Whether nothing is under way. Where replies are not counted, silence is all there is to go by.
+    fn seems_idle(&self, now: Timestamp) -> bool {
+        let silent = now >= self.last_activity + SILENCE;
+        !self.mid_request && if self.opaque.is_some() { silent } else { self.slots.is_empty() }
     }
 
     fn keep_alive(&mut self, now: Timestamp) -> Step {
-        let possible = self.quiet() && !self.multi && !self.prefix && !self.unsettled && self.opaque.is_none();
+        let possible = self.quiet() && !self.multi && !self.prefix && self.unsettled.is_none() && self.opaque.is_none();
         if !possible || now < self.last_activity + IDLE_BEFORE_PING {
             return Step::Nothing;
         }

@@ -285,6 +285,19 @@ fn case_09_sidecar_client_reply_skip_costs_exactly_two_replies() {
 }
 
 #[test]
+fn case_09_sidecar_client_reply_on_behind_a_skip_is_answered() {
+    let mut wire = Wire::new();
+    wire.forward("CLIENT REPLY SKIP");
+    wire.forward("CLIENT REPLY ON");
+    wire.forward("SET k v");
+    wire.offer(2);
+    assert_eq!(wire.reply("+OK\r\n"), Delivery::Client);
+    assert_eq!(wire.step(), Step::Nothing, "SET is not answered yet");
+    assert_eq!(wire.reply("+OK\r\n"), Delivery::Client);
+    assert!(wire.injects());
+}
+
+#[test]
 fn case_09_sidecar_a_refused_skip_shifts_nothing_it_only_ends_injection() {
     let mut wire = Wire::new();
     wire.forward("CLIENT REPLY SKIP");

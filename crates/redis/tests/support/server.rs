@@ -85,10 +85,21 @@ impl Redis {
         Self::start_at(port)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test starts the real server")]
     pub fn start_at(port: u16) -> Option<Self> {
+        Self::spawn(port, &[])
+    }
+
+    /// With further arguments.
+    pub fn start_with(arguments: &[String]) -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::spawn(port, arguments)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test starts the real server")]
+    fn spawn(port: u16, arguments: &[String]) -> Option<Self> {
         let spawned = std::process::Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();

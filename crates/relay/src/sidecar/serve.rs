@@ -148,7 +148,8 @@ fn report<C: AsyncRead + AsyncWrite + Unpin>(shared: &Shared, session: &Session<
         End::Upstream => session.drop_reason().as_str(),
     };
     metrics::counter!(metric::REDIS_CONNECTION_DROPS, "reason" => reason).increment(1);
-    tracing::warn!(%server, reason, "Redis connection dropped");
+    let opaque = session.machine.opaque().map_or("", |opaque| opaque.as_str());
+    tracing::warn!(%server, reason, opaque, "Redis connection dropped");
 }
 
 /// One of the counted places.
