@@ -16,8 +16,8 @@ pub struct Freshness {
     /// After this long without a successful fetch the held value is no longer served: a key that its issuer
     /// withdrew must not live as long as an outage does.
     pub stale_limit: Duration,
-    /// At least this long between two fetches. Half of it, quarter of it… after the first failures, so that
-    /// a cold start recovers soon: 1/16, 1/8, 1/4, 1/2, 1.
+    /// At least this long between two fetches, whether they went well or not. The first failures in a row wait
+    /// less (a sixteenth, an eighth, a quarter, a half), so that a cold start recovers soon.
     pub floor: Duration,
 }
 
@@ -77,6 +77,7 @@ impl<T: Send + Sync + 'static> Drop for Landing<T> {
             match &outcome {
                 Ok(_) => (pace.failures, pace.last_fault) = (0, None),
                 Err(fault) => {
+                    tracing::warn!(%fault, "an issuer's document could not be fetched; what is held serves on");
                     pace.failures = pace.failures.saturating_add(1);
                     pace.last_fault = Some(fault.clone());
                 }
