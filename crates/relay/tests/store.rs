@@ -115,6 +115,26 @@ async fn every_command_of_the_list_is_in_the_script() {
     }
 }
 
+#[test]
+fn the_reference_page_lists_exactly_the_commands_there_are() {
+    let page = include_str!("../../../docs/reference/embedded-store.md");
+    let table = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut listed: Vec<String> = table
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .map(|name| name.to_ascii_lowercase().replace(' ', "|"))
+        .collect();
+    let mut own: Vec<String> = Store::commands().map(str::to_owned).collect();
+    // Those with subcommands are listed by them.
+    own.retain(|name| !own_parents().contains(&name.as_str()));
+    listed.sort();
+    own.sort();
+    assert_eq!(listed, own);
+}
+
+fn own_parents() -> [&'static str; 6] {
+    ["acl", "client", "cluster", "command", "config", "pubsub"]
+}
+
 #[tokio::test]
 async fn arity_keys_categories_and_flags_are_those_of_redis() {
     let Some(server) = RedisServer::start().await else { return };
