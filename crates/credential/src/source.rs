@@ -32,7 +32,8 @@ impl Outcome {
                 format!("the credential source {source} does not apply here: {why}"),
                 "Set what it needs, or choose another with --source.",
             )
-            .retry(Retry::Never)
+            // A metadata service that is not there yet makes a source not apply while a machine starts.
+            .retry(Retry::Whenever)
             .code(Code::Entrant("source_not_applicable"))),
         }
     }
