@@ -25,6 +25,7 @@ pub(crate) struct Lifecycle {
     release: CancellationToken,
     deaths: mpsc::UnboundedSender<Fault>,
     died: mpsc::UnboundedReceiver<Fault>,
+    patience: Duration,
 }
 
 /// Tasks that drain together.
@@ -49,12 +50,17 @@ impl Lifecycle {
         // Unbounded, and still small: one message for each task at most.
         let (deaths, died) = mpsc::unbounded_channel();
         let (abort, release) = (CancellationToken::new(), CancellationToken::new());
-        Self { front: Tier::default(), back: Tier::default(), abort, release, deaths, died }
+        Self { front: Tier::default(), back: Tier::default(), abort, release, deaths, died, patience: DRAIN_LIMIT }
     }
 
     /// Cancelled when this stage starts draining: stop accepting, finish what runs.
     pub(crate) fn draining(&self, stage: Stage) -> CancellationToken {
         self.tier(stage).drain.clone()
+    }
+
+    /// Lets draining take this long and a little more, where a setting asks for it.
+    pub(crate) fn wait_at_least(&mut self, drain: Duration) {
+        self.patience = self.patience.max(drain + Duration::from_secs(1));
     }
 
     fn tier(&self, stage: Stage) -> &Tier {
@@ -124,8 +130,8 @@ impl Lifecycle {
             () = self.drain() => {}
             _ = interrupt.recv() => tracing::warn!("stopped at once"),
             _ = terminate.recv() => tracing::warn!("stopped at once"),
-            _ = tokio::time::timeout(DRAIN_LIMIT, std::future::pending::<()>()) => {
-                tracing::warn!(seconds = DRAIN_LIMIT.as_secs(), "draining took too long");
+            _ = tokio::time::timeout(self.patience, std::future::pending::<()>()) => {
+                tracing::warn!(seconds = self.patience.as_secs(), "draining took too long");
             }
         }
         self.abort.cancel();

@@ -27,7 +27,11 @@ pub(crate) fn number(settings: &Settings, variable: &Variable) -> Result<u16, Fa
 }
 
 async fn bind(settings: &Settings, variable: &Variable, ip: IpAddr) -> Result<TcpListener, Fault> {
-    let address = SocketAddr::new(ip, number(settings, variable)?);
+    at(variable, SocketAddr::new(ip, number(settings, variable)?)).await
+}
+
+/// Binds an address whose port the setting `variable` decides.
+pub(crate) async fn at(variable: &Variable, address: SocketAddr) -> Result<TcpListener, Fault> {
     TcpListener::bind(address).await.map_err(|error| refused(variable, address, &error))
 }
 

@@ -5,7 +5,7 @@ use crate::variable::{self, Command, Kind, Variable};
 /// The whole page.
 pub(crate) fn page() -> String {
     let mut page = String::from(
-        "# Configuration\n\n<!-- written by `entrant reference` from crates/cli/src/variable.rs -->\n\n\
+        "# Configuration\n\n<!-- written by `entrant reference` from crates/cli/src/variable/ -->\n\n\
          Precedence: flag, then attached ready file (`--attach`), then environment, then config file (`--config`, TOML),\n\
          then default. Of several environment variables the first that is set counts. A key of the config file is the flag\n\
          with underscores. Secrets come from the environment only.\n\n\

@@ -4,6 +4,7 @@ mod api;
 mod dev;
 mod emulator;
 mod redis_gate;
+mod redis_proxy;
 mod token;
 mod web;
 
@@ -31,6 +32,7 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::Web => web::run(&settings).await,
         Command::Api => api::run(&settings).await,
         Command::RedisGate => redis_gate::run(&settings).await,
+        Command::RedisProxy => redis_proxy::run(&settings).await,
         Command::Token => token::run(&settings).await,
         Command::Emulator => emulator::run(&settings).await,
         Command::EmulatorEnv => emulator::env(&settings),
