@@ -1,14 +1,16 @@
-//! Every session store keeps every promise of the trait: the one in memory, and Redis on a real redis-server.
+//! Every session store keeps every promise of the trait: in memory, on a real redis-server, on the embedded store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use entrant_relay::store::{Store, StoreConfig};
 use entrant_testkit::Stage;
 use entrant_web::session::memory::MemoryStore;
 use entrant_web::session::redis::RedisStore;
 use entrant_web::session::seal::RecordId;
 use entrant_web::session::store::{Replaced, SessionStore};
 use entrant_web::session::suite;
+use redis::aio::MultiplexedConnection;
 
 use crate::redis_server::RedisServer;
 
@@ -25,6 +27,31 @@ async fn the_store_in_redis_keeps_every_promise() {
     let server = RedisServer::start();
     let store = RedisStore::new(server.connect().await, "entrant:");
     suite::check(&store, "redis").await.unwrap();
+}
+
+/// A connection to an embedded store whose time is the stage's.
+async fn embedded(stage: &Stage) -> MultiplexedConnection {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(Store::new(StoreConfig::default(), &stage.outside()).serve(far));
+    let config = redis::AsyncConnectionConfig::default();
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(&redis::RedisConnectionInfo::default(), near, config).await.unwrap();
+    tokio::spawn(driver);
+    connection
+}
+
+#[tokio::test]
+async fn the_embedded_store_keeps_every_promise_and_forgets_in_time() {
+    let stage = Stage::new();
+    let store = RedisStore::new(embedded(&stage).await, "entrant:");
+    suite::check(&store, "embedded").await.unwrap();
+    let id = RecordId::of(b"one");
+    store.create(&id, b"x".to_vec(), HOUR).await.unwrap();
+    stage.clock.advance(HOUR - Duration::from_secs(1));
+    assert!(store.load(&id).await.unwrap().is_some());
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(store.load(&id).await.unwrap(), None);
+    assert_eq!(store.replace(&id, 1, b"late".to_vec(), HOUR).await.unwrap(), Replaced::Gone);
 }
 
 #[tokio::test]
