@@ -360,3 +360,12 @@ async fn a_certificate_signs_the_clients_own_assertion() {
     let (other, _) = entrant_proto::jose::SigningKey::generate("").unwrap();
     assert_eq!(lab.exchange(&sign(&other, &lab.token_url())).await.aadsts(), 700_027);
 }
+
+#[tokio::test]
+async fn a_client_that_can_answer_claims_challenges_says_so_in_its_tokens() {
+    let lab = Lab::new().await;
+    let code = lab.code("alice@contoso.example", &[]).await;
+    let declared = r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#;
+    let tokens = lab.redeem(&code, &[("claims", declared)]).await.json();
+    assert_eq!(claims(tokens["access_token"].as_str().unwrap())["xms_cc"], serde_json::json!(["CP1"]));
+}

@@ -20,6 +20,9 @@ use crate::refusal::Refusal;
 use crate::state::State;
 use crate::token::AppAuth;
 
+/// Scopes of one app that one person has consented to; APIs expose a handful.
+const MOST_CONSENTS: usize = 500;
+
 pub(super) type Parameters = BTreeMap<String, String>;
 
 /// An authorization request that may be answered to its redirect URI.
@@ -127,6 +130,7 @@ pub(super) async fn answer(
         given.extend(request.scopes.names.iter().cloned());
         given.sort_unstable();
         given.dedup();
+        given.truncate(MOST_CONSENTS);
     }
     let session = session_of(&state, &headers).filter(|(_, session)| session.person == person.oid);
     sign_in(&state, request, person, session.map(|(secret, _)| secret))
@@ -205,7 +209,11 @@ pub(super) async fn admin_consent(
         let people = state.directory.people.iter().filter(|person| person.tenant == home);
         let mut grants = state.grants.lock();
         for person in people {
-            grants.consents.entry((app.client_id, person.oid)).or_default().extend(names.iter().cloned());
+            let given = grants.consents.entry((app.client_id, person.oid)).or_default();
+            given.extend(names.iter().cloned());
+            given.sort_unstable();
+            given.dedup();
+            given.truncate(MOST_CONSENTS);
         }
         let mut back = vec![
             ("admin_consent".to_owned(), "True".to_owned()),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
+use super::client::Form;
 use super::grants::{Consented, REFRESH_LIFE, Refresh};
 use super::scopes::{self, Scopes};
 use super::token::{Ask, Reply};
 use crate::directory::{App, Person};
-use crate::faults::{Struck, TokenKind};
+use crate::faults::TokenKind;
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::token::{UserGrant, client_info};
@@ -32,7 +33,7 @@ pub(super) async fn issue(ask: Ask<'_>, consented: &Consented, nonce: Option<&st
         signed_in: consented.signed_in,
         mfa: consented.mfa,
     };
-    let mut reply = access_token(state, &grant, &scopes, struck).await?;
+    let mut reply = access_token(ask, &grant, &scopes).await?;
     if scopes.offline {
         let refresh = new_refresh_token(state, client.app, consented);
         reply.insert("refresh_token".into(), refresh.into());
@@ -76,15 +77,14 @@ pub(super) fn not_assigned(app: &App, person: &Person) -> Refusal {
     )
 }
 
-pub(super) async fn access_token(
-    state: &State,
-    grant: &UserGrant<'_>,
-    scopes: &Scopes,
-    struck: &Struck,
-) -> Result<Reply, Refusal> {
+async fn access_token(ask: Ask<'_>, grant: &UserGrant<'_>, scopes: &Scopes) -> Result<Reply, Refusal> {
+    let Ask { state, form, struck, .. } = ask;
     let life = struck.life().unwrap_or_else(|| state.access_life());
     let api = scopes.target.app.and_then(|index| state.directory.apps.get(index));
-    let claims = state.claims(life).delegated(grant, &scopes.target, api, &scopes.names);
+    let mut claims = state.claims(life).delegated(grant, &scopes.target, api, &scopes.names);
+    if let Some(capabilities) = client_capabilities(form) {
+        claims.insert("xms_cc".into(), capabilities);
+    }
     let token = state.sign(TokenKind::Access, claims, struck).await?;
     let mut written = scopes.written.clone();
     if written.is_empty() {
@@ -107,6 +107,15 @@ pub(super) fn new_refresh_token(state: &State, app: &App, consented: &Consented)
         Refresh { client: app.client_id, consented: consented.clone(), expires: state.now() + life, used: false };
     state.grants.lock().refresh.put(&token, refresh);
     token
+}
+
+/// What the client declares that it can do, such as `CP1` (claims challenges): the `claims` parameter's
+/// `access_token.xms_cc.values` comes back as a claim.
+fn client_capabilities(form: &Form) -> Option<Value> {
+    let asked: Value = serde_json::from_str(form.get("claims")?).ok()?;
+    let values = asked.pointer("/access_token/xms_cc/values")?.as_array()?;
+    let known: Vec<Value> = values.iter().filter(|value| *value == "CP1").cloned().collect();
+    (!known.is_empty()).then(|| known.into())
 }
 
 /// The members that every reply has. `expires_in` is a JSON number: the Rust SDK refuses a string. Long lives
