@@ -25,6 +25,8 @@ mod link;
 mod reauth;
 mod screen;
 mod status;
+#[cfg(feature = "streaming-credentials")]
+mod streaming;
 mod transport;
 
 pub use config::RedisConfig;
@@ -32,3 +34,5 @@ pub use connection::ManagedConnection;
 pub use driver::Driver;
 pub use error::fault_of;
 pub use status::{State, Status};
+#[cfg(feature = "streaming-credentials")]
+pub use streaming::KeeperCredentials;

@@ -1,5 +1,5 @@
 //! The sidecar between unmodified clients and a real redis-server, while tokens are renewed all the time.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a broken promise")]
+#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 #![expect(clippy::disallowed_methods, reason = "a test runs other programs")]
 
 mod sidecar_support;
