@@ -27,6 +27,7 @@ mod screen;
 mod status;
 #[cfg(feature = "streaming-credentials")]
 mod streaming;
+mod subscriber;
 mod transport;
 
 pub use config::RedisConfig;
@@ -36,3 +37,4 @@ pub use error::fault_of;
 pub use status::{State, Status};
 #[cfg(feature = "streaming-credentials")]
 pub use streaming::KeeperCredentials;
+pub use subscriber::{Event, Message, Subscriber, SubscriberDriver};
