@@ -416,6 +416,83 @@ async fn a_backend_that_forgot_its_users_is_told_again() {
 }
 
 #[tokio::test]
+async fn before_auth_the_gate_speaks_like_a_redis_that_wants_a_password() {
+    let Some(server) = RedisServer::start_program("redis-server", &["--requirepass", "x"]).await else { return };
+    let gate = TestGate::start(Behind::Store).await;
+    for bytes in [
+        &b"PING\r\n"[..],
+        b"*0\r\n\r\nGET k\r\n",
+        b"RESET\r\nQUIT\r\n",
+        b"AUTH\r\n",
+        b"AUTH a b c\r\n",
+        b"HELLO\r\n",
+        b"HELLO 3\r\n",
+        b"HELLO 4\r\n",
+        b"HELLO x\r\n",
+        b"*11\r\n$4\r\nPING\r\n",
+        b"*10\r\n$16385\r\n",
+        b"*1\r\n$-1\r\n",
+        b"*x\r\n",
+        b"*1\r\nPING\r\n",
+        b"GET \"k\r\n",
+        b"*2\r\n$4\r\nECHO\r\n$536870913\r\n",
+    ] {
+        let (mut real, mut own) = (server.wire().await, gate.connect().await);
+        let mut said = (Vec::new(), Vec::new());
+        for (wire, said) in [(&mut real, &mut said.0), (&mut own, &mut said.1)] {
+            wire.send_raw(bytes).await;
+            // What ends the connection ends this one too; otherwise QUIT does.
+            wire.send_raw_into_refusal(b"QUIT\r\n").await;
+            while let Some(value) = wire.next().await {
+                said.push(show(&value));
+            }
+        }
+        assert_eq!(said.1, said.0, "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_dies_ends_its_clients_and_nothing_else() {
+    let Some(server) = RedisServer::start().await else { return };
+    let gate = TestGate::start(Behind::Socket(server.socket())).await;
+    let mut wires = Vec::new();
+    for _ in 0..20 {
+        wires.push(gate.enter(OWNER).await);
+    }
+    for wire in &mut wires {
+        wire.send(&["BLPOP", "nothing", "0"]).await;
+    }
+    drop(server);
+    for wire in &mut wires {
+        wire.closed().await;
+    }
+    gate.counted("closed", "upstream", 20).await;
+    let mut wire = gate.connect().await;
+    assert!(auth(&mut wire, OWNER, &gate.token(OWNER)).await.starts_with("-ERR the Redis behind the gate"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_costs_the_gate_no_memory_and_others_nothing() {
+    for (gate, _server) in gates().await {
+        let mut slow = gate.enter(OWNER).await;
+        let value = "x".repeat(1 << 20);
+        assert_eq!(text(&slow.call(&["SET", "large", &value]).await), "OK");
+        // 20 MiB of replies are asked for and not read.
+        for _ in 0..20 {
+            slow.send(&["GET", "large"]).await;
+        }
+        let mut other = gate.enter(OWNER).await;
+        for _ in 0..50 {
+            assert_eq!(text(&other.say("PING").await), "PONG");
+        }
+        for _ in 0..20 {
+            assert_eq!(text(&slow.read().await).len(), value.len(), "nothing is lost when it reads after all");
+        }
+        gate.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_backend_is_said_to_be_unreachable() {
     let gate = TestGate::start(Behind::Socket("/nonexistent/socket".into())).await;
     let mut wire = gate.connect().await;

@@ -178,3 +178,39 @@ pub(super) async fn exchange(stream: &mut dyn Stream, commands: &[u8], count: us
     };
     tokio::time::timeout(BACKEND_LIMIT, talking).await.map_err(|_| "no answer in time".to_owned())?
 }
+
+#[cfg(test)]
+mod tests {
+    use entrant_testkit::Stage;
+
+    use super::Backend;
+
+    #[test]
+    fn a_backend_is_read_as_the_command_line_gives_it_and_shown_without_its_password() {
+        let outside = Stage::new().outside();
+        for (text, shown) in [
+            ("embedded", "embedded"),
+            ("unix:/run/redis.sock", "unix:/run/redis.sock"),
+            ("redis://localhost", "redis://localhost:6379"),
+            ("redis://localhost:7000/", "redis://localhost:7000"),
+            ("redis://admin:secret@127.0.0.1:7000", "redis://127.0.0.1:7000"),
+            ("redis://:secret@127.0.0.1", "redis://127.0.0.1:6379"),
+            ("redis://[::1]:7000", "redis://::1:7000"),
+        ] {
+            assert_eq!(Backend::parse(text, &outside).unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "redis",
+            "unix:",
+            "redis://",
+            "rediss://localhost",
+            "redis://localhost:x",
+            "redis://a:1:2",
+            "redis://secret@host",
+        ] {
+            let fault = Backend::parse(text, &outside).unwrap_err();
+            assert!(fault.is("bad_backend") && !fault.to_string().contains("secret"), "{text}");
+        }
+    }
+}

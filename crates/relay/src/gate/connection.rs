@@ -20,7 +20,7 @@ const FIRST_READ: usize = 4 << 10;
 
 /// The reply to every command before AUTH.
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
-const HELLO_NOAUTH: &str = "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time\r\n";
+const HELLO_NOAUTH: &str = "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time\r\n";
 
 /// A client's stream and the bytes of it that were not yet used.
 pub(super) struct Client {

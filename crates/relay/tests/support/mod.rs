@@ -126,8 +126,13 @@ impl Wire {
     pub async fn send_into_refusal<A: AsRef<[u8]>>(&mut self, args: &[A]) {
         let mut out = BytesMut::new();
         encode_command(&mut out, args);
+        self.send_raw_into_refusal(&out).await;
+    }
+
+    pub async fn send_raw_into_refusal(&mut self, bytes: &[u8]) {
         // The server may have hung up; its reply says why.
-        let _ = self.stream.write_all(&out).await;
+        let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
     }
 
     /// The next reply or push; `None`: the server closed the connection.
