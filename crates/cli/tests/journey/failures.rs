@@ -27,12 +27,17 @@ fn without_an_identity_endpoint_a_token_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_web_app_without_an_identity_endpoint_does_not_start_and_says_why() {
+fn a_web_app_without_an_identity_endpoint_says_so_on_the_page() {
+    let Some(browser) = Browser::start() else { return };
     let emulator = Entrant::start(&["emulator", "--ports", "auto"]);
     let endpoint = format!("{NOBODY}/msi/token");
     let ready = emulator.ready_file();
-    let ended = run(&["web", "--ports", "auto", "--attach", &ready, "--identity-endpoint", &endpoint]);
-    one_sentence(&ended, 1, "identity endpoint");
+    let web = Entrant::start(&["web", "--ports", "auto", "--attach", &ready, "--identity-endpoint", &endpoint]);
+    sign_in::sign_in(&browser, web.fact("web_url"), "alice@contoso.example");
+    browser.expect("What to do");
+    assert!(browser.text().to_lowercase().contains("identity endpoint"), "{}", browser.text());
+    assert!(web.log().contains("token acquisition failed"), "{}", web.log());
+    assert!(web.metric("entrant_token_acquisition_failures_total", &[]) > 0.0);
 }
 
 #[test]
@@ -61,17 +66,18 @@ fn a_good_identity_token_with_a_refused_assertion_is_told_apart() {
 }
 
 #[test]
-fn a_missing_access_policy_stops_the_start_with_the_object_id_to_assign() {
+fn a_missing_access_policy_is_explained_on_the_page_with_the_object_id_to_assign() {
+    let Some(browser) = Browser::start() else { return };
     let folder = Folder::new();
     let path = seed::file(folder.path(), seed::NO_REDIS_POLICY);
-    let emulator = Entrant::start(&["emulator", "--ports", "auto", "--seed", &path]);
-    let ready = emulator.ready_file();
-    let gate = Entrant::start(&["redis-gate", "--ports", "auto", "--attach", &ready]);
-    let redis = format!("localhost:{}", gate.port("gate_port"));
-    let web = run(&["web", "--ports", "auto", "--attach", &ready, "--redis", &redis]);
-    one_sentence(&web, 2, emulator.fact("managed_identity_principal_id"));
-    assert!(web.stderr.contains("WRONGPASS") && web.stderr.contains("access policy"), "{}", web.stderr);
-    assert!(gate.log().contains("missing_policy"), "the gate knows more than it tells:\n{}", gate.log());
+    let system = Separate::start(&["--seed", &path], &[]);
+    sign_in::sign_in(&browser, system.web.fact("web_url"), "alice@contoso.example");
+    browser.expect("WRONGPASS");
+    browser.expect("What to do");
+    let (page, object_id) = (browser.text(), system.emulator.fact("managed_identity_principal_id"));
+    assert!(page.contains("access policy") && page.contains(object_id), "{page}");
+    assert!(system.web.log().contains("WRONGPASS"), "{}", system.web.log());
+    assert!(system.gate.log().contains("missing_policy"), "the gate knows more than it tells:\n{}", system.gate.log());
 }
 
 #[test]
@@ -139,5 +145,5 @@ fn mistakes_at_the_start_are_one_sentence_each_and_never_hang() {
     one_sentence(&run(&["dev", "--config", "/nonexistent/entrant.toml"]), 2, "/nonexistent/entrant.toml");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("its address").port().to_string();
-    one_sentence(&run(&["dev", "--ports", "auto", "--web-port", &port]), 2, &port);
+    one_sentence(&run(&["dev", "--ports", "auto", "--web-port", &port]), 1, &port);
 }

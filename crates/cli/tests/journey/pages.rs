@@ -41,6 +41,9 @@ fn look_at(browser: &Browser, name: &str) {
         let shown = browser.value_of("document.documentElement.scrollWidth - window.innerWidth");
         assert!(shown.as_i64().is_some_and(|over| over <= 0), "{name} on a {size} is {shown} px too wide");
         if let Some(folder) = std::env::var_os("ENTRANT_PICTURES") {
+            // The whole page, as tall as it is.
+            let tall = browser.value_of("document.documentElement.scrollHeight").as_u64().unwrap_or(0);
+            browser.resize(*width, (*height).max(tall.min(4000) as u32 + 143));
             browser.screenshot(&PathBuf::from(folder).join(format!("{name}-{size}.png")));
         }
     }

@@ -157,7 +157,7 @@ pub(crate) struct Ended {
     pub(crate) took: Duration,
 }
 
-/// Runs `entrant ARGUMENTS` to its end.
+/// Runs `entrant ARGUMENTS` to its end; one that does not end is stopped and fails the test.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     run_with(arguments, &[])
 }
@@ -165,14 +165,21 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
 /// The same with variables in its environment.
 pub(crate) fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     let started = Instant::now();
-    let output = command(arguments, environment).output().expect("entrant starts");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ended {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-        took: started.elapsed(),
-    }
+    let mut command = command(arguments, environment);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("entrant starts");
+    let kept: [Arc<Mutex<String>>; 2] = Default::default();
+    let readers = [
+        keep(child.stdout.take().expect("its output is ours"), &kept[0]),
+        keep(child.stderr.take().expect("its log is ours"), &kept[1]),
+    ];
+    let ended = eventually(STOPPED, || child.try_wait().expect("its state is known").is_some());
+    let took = started.elapsed();
+    let _ = child.kill();
+    let status = child.wait().expect("its state is known");
+    readers.into_iter().for_each(|reader| reader.join().expect("its output was read"));
+    let [stdout, stderr] = kept.map(|text| text.lock().expect("no reader has panicked").clone());
+    assert!(ended, "entrant {arguments:?} did not end:\n{stderr}");
+    Ended { code: status.code(), stdout, stderr, took }
 }
 
 /// `entrant ARGUMENTS` in an environment that holds nothing but what is given and `PATH`.
