@@ -38,7 +38,12 @@ impl fmt::Display for ProtocolError {
             Self::InvalidMultibulkLength => "invalid multibulk length",
             Self::UnauthenticatedMultibulkLength => "unauthenticated multibulk length",
             Self::ExpectedDollar(byte) => {
-                let shown = if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' };
+                let shown = match byte {
+                    // A line end would end the error line itself: Redis writes a space.
+                    b' '..=b'~' => char::from(*byte),
+                    b'\r' | b'\n' => ' ',
+                    _ => '?',
+                };
                 return write!(f, "expected '$', got '{shown}'");
             }
             Self::InvalidBulkLength => "invalid bulk length",

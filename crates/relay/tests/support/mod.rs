@@ -165,6 +165,17 @@ impl Wire {
         self.call(&words(line)).await
     }
 
+    /// Says that nothing more comes, and reads what is left.
+    pub async fn rest(&mut self) -> Vec<Value> {
+        // The server may have hung up already.
+        let _ = self.stream.shutdown().await;
+        let mut values = Vec::new();
+        while let Some(value) = self.next().await {
+            values.push(value);
+        }
+        values
+    }
+
     /// Waits until the server closes the connection.
     pub async fn closed(&mut self) {
         while self.next().await.is_some() {}
