@@ -11,10 +11,12 @@
 )]
 
 mod assertions;
+mod bad_input;
 mod browser;
 mod failures;
 mod folder;
 mod http;
+mod life;
 mod pages;
 mod process;
 mod seed;

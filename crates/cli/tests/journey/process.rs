@@ -121,9 +121,25 @@ impl Entrant {
         text.lines().filter(of_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Everything it has written once it has ended, which something else brings about.
+    pub(crate) fn log_at_end(mut self) -> String {
+        let status = self.end();
+        assert_eq!(status.code(), Some(1), "{}", self.log());
+        self.log()
+    }
+
+    /// The exit code once it has ended, which a signal sent before brings about.
+    pub(crate) fn stop_status(mut self) -> Option<i32> {
+        self.end().code()
+    }
+
     /// Stops it as Ctrl-C does and returns how it ended.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal("INT");
+        self.end()
+    }
+
+    fn end(&mut self) -> ExitStatus {
         let started = Instant::now();
         while started.elapsed() < STOPPED {
             if let Some(status) = self.child.try_wait().expect("its state is known") {
