@@ -11,6 +11,8 @@ async fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["peers", "tokens"] => tokens::faults::run().await,
         ["bench", "tokens"] => tokens::speed::run().await,
+        ["part", "accounts"] => tokens::accounts::section().await.map(|text| println!("{text}")),
+        ["part", "verification"] => tokens::verification::section().await.map(|text| println!("{text}")),
         ["speed", client, base] => tokens::speed::measure(client, base).await,
         ["client", client, row, base] => tokens::client::run(client, row, base).await,
         _ => Err("usage: entrant-bench peers|bench tokens".into()),

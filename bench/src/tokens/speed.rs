@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::client::{Published, app_service};
-use super::{Failure, endpoint, faults, verification};
+use super::{Failure, accounts, endpoint, faults, verification};
 
 const ROUNDS: usize = 3;
 
@@ -44,6 +44,7 @@ pub async fn run() -> Result<(), Failure> {
             show(median(index, "worst_ms"), 2),
         ));
     }
+    page.push_str(&accounts::section().await?);
     page.push_str(&verification::section().await?);
     let path = faults::root().join("docs/reference/performance.md");
     super::page::replace(&path, "tokens", &page)?;
