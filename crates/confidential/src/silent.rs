@@ -4,6 +4,7 @@
 //! use it is a lease in the session's own record, taken and given back by compare-and-set: whoever lost the
 //! lease can no longer write, so an old refresh token never displaces a newer one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use entrant_proto::oauth::{Form, TokenReply};
@@ -217,11 +218,11 @@ impl Inner {
                         no_refresh_token(),
                     ));
                 }
-                let mut tokens = held.tokens.clone();
+                let mut tokens = AccountTokens::clone(&held.tokens);
                 tokens.lease = Some(Lease { holder: holder.clone(), until: now + LEASE });
                 turn.takes_lease(&holder);
                 match store.replace(held.version, &tokens).await.map_err(SilentError::Unavailable)? {
-                    Replaced::Done(version) => break Versioned { version, tokens },
+                    Replaced::Done(version) => break Versioned { version, tokens: Arc::new(tokens) },
                     Replaced::Gone => return Err(SilentError::signed_out()),
                     Replaced::Conflict => conflicts += 1,
                 }
@@ -280,7 +281,7 @@ impl Inner {
                 // Fenced: another replica renewed in the meantime. What we got is good, but not ours to keep.
                 break;
             }
-            let mut tokens = held.tokens;
+            let mut tokens = Arc::unwrap_or_clone(held.tokens);
             tokens.lease = None;
             if let Ok(reply) = &outcome {
                 tokens.absorb(&request.scopes, reply, self.outside.clock.now());

@@ -13,8 +13,8 @@ use crate::AccountTokens;
 pub struct Versioned {
     /// Changes with every write.
     pub version: u64,
-    /// The tokens.
-    pub tokens: AccountTokens,
+    /// The tokens. Shared: a look-up in memory copies none of them.
+    pub tokens: Arc<AccountTokens>,
 }
 
 /// What became of a compare-and-set.
@@ -80,7 +80,7 @@ impl MemoryTokenStore {
                 .code(Code::Entrant("token_store_full")));
         }
         let version = partitions.get(&partition).map_or(1, |held| held.version + 1);
-        partitions.insert(partition, Versioned { version, tokens });
+        partitions.insert(partition, Versioned { version, tokens: Arc::new(tokens) });
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl TokenStore for MemoryPartition {
             None => Replaced::Gone,
             Some(held) if held.version != expected => Replaced::Conflict,
             Some(held) => {
-                *held = Versioned { version: expected + 1, tokens: tokens.clone() };
+                *held = Versioned { version: expected + 1, tokens: Arc::new(tokens.clone()) };
                 Replaced::Done(expected + 1)
             }
         };

@@ -62,7 +62,7 @@ fn promise(kept: bool, sentence: &str) -> Result<(), String> {
 async fn what_is_written_is_read_by_every_replica(harness: &dyn Harness) -> Result<(), String> {
     let store = harness.create(sample("first")).await;
     let before = load(store.as_ref()).await?;
-    promise(before.tokens == sample("first"), "a new partition holds what it was made with")?;
+    promise(*before.tokens == sample("first"), "a new partition holds what it was made with")?;
     let Replaced::Done(version) = replace(store.as_ref(), before.version, &sample("second")).await? else {
         return Err("a write under the loaded version was not accepted".to_owned());
     };
@@ -71,7 +71,7 @@ async fn what_is_written_is_read_by_every_replica(harness: &dyn Harness) -> Resu
     promise(other.partition() == store.partition(), "two handles of one partition have the same name")?;
     let after = load(other.as_ref()).await?;
     promise(after.version == version, "the version told by a write is the one then loaded")?;
-    promise(after.tokens == sample("second"), "what one replica writes another reads")
+    promise(*after.tokens == sample("second"), "what one replica writes another reads")
 }
 
 async fn of_two_writers_one_is_told(harness: &dyn Harness) -> Result<(), String> {
@@ -83,7 +83,7 @@ async fn of_two_writers_one_is_told(harness: &dyn Harness) -> Result<(), String>
     let lost = replace(store.as_ref(), seen, &sample("loser")).await?;
     promise(lost == Replaced::Conflict, "a write under an old version is told Conflict")?;
     let held = load(store.as_ref()).await?;
-    promise(held.tokens == sample("winner"), "a write that was told Conflict changes nothing")
+    promise(*held.tokens == sample("winner"), "a write that was told Conflict changes nothing")
 }
 
 async fn of_many_writers_exactly_one_wins(harness: &dyn Harness) -> Result<(), String> {
@@ -118,5 +118,5 @@ async fn partitions_do_not_mix(harness: &dyn Harness) -> Result<(), String> {
     promise(one.partition() != two.partition(), "two partitions have different names")?;
     let seen = load(one.as_ref()).await?.version;
     replace(one.as_ref(), seen, &sample("one more")).await?;
-    promise(load(two.as_ref()).await?.tokens == sample("two"), "a write to one partition leaves others alone")
+    promise(*load(two.as_ref()).await?.tokens == sample("two"), "a write to one partition leaves others alone")
 }

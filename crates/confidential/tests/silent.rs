@@ -44,7 +44,7 @@ impl Session {
     }
 
     async fn tokens(&self) -> AccountTokens {
-        self.partition().load().await.unwrap().unwrap().tokens
+        AccountTokens::clone(&self.partition().load().await.unwrap().unwrap().tokens)
     }
 
     fn spawn(&self, client: &ConfidentialClient) -> tokio::task::JoinHandle<Result<Acquired, SilentError>> {

@@ -1,5 +1,6 @@
 //! A session's tokens as the confidential client wants them: a partition with compare-and-set.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use entrant_confidential::{AccountTokens, Replaced, TokenStore, Versioned};
@@ -27,10 +28,10 @@ impl<'a> SessionTokens<'a> {
     async fn read(&self) -> Result<Option<Versioned>, Fault> {
         if !self.used.swap(true, Ordering::Relaxed) {
             let record = self.session.record();
-            return Ok(Some(Versioned { version: record.tokens_version, tokens: record.tokens.clone() }));
+            return Ok(Some(Versioned { version: record.tokens_version, tokens: Arc::new(record.tokens.clone()) }));
         }
         let found = self.sessions.tokens(self.session).await?;
-        Ok(found.map(|(tokens, version)| Versioned { version, tokens }))
+        Ok(found.map(|(tokens, version)| Versioned { version, tokens: Arc::new(tokens) }))
     }
 
     async fn write(&self, expected: u64, tokens: &AccountTokens) -> Result<Replaced, Fault> {
