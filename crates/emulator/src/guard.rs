@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use entrant_proto::oauth::http_date;
@@ -18,7 +18,7 @@ use crate::state::State;
 /// The middleware of both listeners.
 pub(crate) async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let endpoint = endpoint_of(request.uri().path());
-    let mut response = match refusal(endpoint, request.headers()) {
+    let mut response = match refusal(endpoint, request.method(), request.headers()) {
         Some(response) => response,
         None => answered(&state, endpoint, request, next).await,
     };
@@ -70,7 +70,7 @@ fn strikes_itself(endpoint: Endpoint) -> bool {
     )
 }
 
-fn refusal(endpoint: Endpoint, headers: &HeaderMap) -> Option<Response> {
+fn refusal(endpoint: Endpoint, method: &Method, headers: &HeaderMap) -> Option<Response> {
     let refuse = |status: StatusCode, text: &str| {
         tracing::warn!(endpoint = endpoint.name(), "refused: {text}");
         Some((status, Json(json!({ "error": "invalid_request", "error_description": text }))).into_response())
@@ -83,6 +83,11 @@ fn refusal(endpoint: Endpoint, headers: &HeaderMap) -> Option<Response> {
             "The Host header does not name this machine's loopback interface.",
         );
     }
+    // Only our own page may choose a person; apps send browsers here by GET, and sign-out may come from anywhere.
+    let chooses = *method == Method::POST && matches!(endpoint, Endpoint::Authorize | Endpoint::Other);
+    if chooses && headers.get(header::ORIGIN).is_some_and(|origin| !is_own(origin, host)) {
+        return refuse(StatusCode::FORBIDDEN, "Forms of other sites are not answered here.");
+    }
     if is_machine_only(endpoint) {
         // Azure's metadata service refuses forwarded requests; a browser has no business here at all.
         if headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded") {
@@ -94,6 +99,12 @@ fn refusal(endpoint: Endpoint, headers: &HeaderMap) -> Option<Response> {
         }
     }
     None
+}
+
+/// Whether `origin` is that of the request's own host.
+fn is_own(origin: &HeaderValue, host: &str) -> bool {
+    let origin = origin.to_str().unwrap_or_default();
+    origin.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
 }
 
 fn without_port(host: &str) -> &str {

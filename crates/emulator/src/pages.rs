@@ -162,7 +162,10 @@ pub(crate) fn form_post(action: &str, parameters: &[(String, String)]) -> Respon
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SUBMIT.as_bytes());
     let hash = base64::engine::general_purpose::STANDARD.encode(hash.as_ref());
     let policy = format!("{}; script-src 'sha256-{hash}'", form_policy(action));
-    page(StatusCode::OK, &FormPost { action, parameters, script: SUBMIT }, &policy)
+    let mut response = page(StatusCode::OK, &FormPost { action, parameters, script: SUBMIT }, &policy);
+    // The app sees where the form comes from, as it would from Entra; otherwise `Origin` would be `null`.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    response
 }
 
 /// No scripts, no foreign content, no framing.

@@ -51,6 +51,20 @@ async fn web_pages_and_forwarded_requests_get_no_managed_identity_token() {
 }
 
 #[tokio::test]
+async fn forms_of_other_sites_choose_nobody() {
+    let lab = Lab::new().await;
+    let url = lab.authorize_url(&[]);
+    let port = url::Url::parse(&url).unwrap().port().unwrap();
+    let own = format!("http://localhost:{port}");
+    for (origin, status) in [("http://localhost:5000", 403), ("null", 403), ("https://evil.example", 403), (&own, 302)]
+    {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin)];
+        let reply = lab.send("POST", &url, &headers, "user=alice@contoso.example".into()).await;
+        assert_eq!(reply.status, status, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn app_service_tokens_need_this_runs_secret() {
     let lab = Lab::new().await;
     let other = Lab::new().await;

@@ -111,12 +111,14 @@ async fn exchange(protocol: Protocol, state: &State, query: &Query, headers: &He
     if struck.intercepts() {
         return marked(StatusCode::SERVICE_UNAVAILABLE.into_response(), struck);
     }
+    let admitted = forced(&struck).map_or_else(|| protocol.admit(state, headers, query), Err);
     if protocol == Protocol::Arc
+        && admitted.is_ok()
         && let Some(challenge) = arc::challenge(state, headers)
     {
         return marked(challenge, struck);
     }
-    let outcome = match forced(&struck).map_or_else(|| protocol.admit(state, headers, query), Err) {
+    let outcome = match admitted {
         Ok(()) => grant(state, identity, resource, &struck).await,
         Err(refused) => Err(refused),
     };
