@@ -98,5 +98,5 @@ async fn a_request_noted_meanwhile_is_no_conflict_for_tokens() {
     sign_ins.stage.clock.advance(Duration::from_secs(600));
     sign_ins.again(store.as_ref()).await;
     assert_eq!(store.replace(seen, &sample("renewed")).await.unwrap(), Replaced::Done(seen + 1));
-    assert_eq!(store.load().await.unwrap().unwrap().tokens, sample("renewed"));
+    assert_eq!(*store.load().await.unwrap().unwrap().tokens, sample("renewed"));
 }
