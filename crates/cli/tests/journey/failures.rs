@@ -132,6 +132,17 @@ fn a_token_for_another_resource_is_refused_by_the_gate() {
 }
 
 #[test]
+fn what_cannot_be_reached_or_trusted_ends_the_start_at_once() {
+    let emulator = Entrant::start(&["emulator", "--ports", "auto"]);
+    let stranger = Entrant::start(&["emulator", "--ports", "auto"]);
+    let ready = emulator.ready_file();
+    let web = ["web", "--ports", "auto", "--attach", ready.as_str()];
+    one_sentence(&run(&[&web[..], &["--redis", "localhost:1"]].concat()), 1, "localhost:1");
+    one_sentence(&run(&[&web[..], &["--authority-host", "https://localhost:1"]].concat()), 1, "localhost:1");
+    one_sentence(&run(&[&web[..], &["--ca", stranger.fact("ca_path")]].concat()), 1, "not trusted");
+}
+
+#[test]
 fn mistakes_at_the_start_are_one_sentence_each_and_never_hang() {
     one_sentence(&run(&["dev", "--prots", "auto"]), 2, "--ports");
     // The authority is on loopback, so that no mistake of this test leaves the machine.

@@ -21,5 +21,6 @@ mod pages;
 mod process;
 mod seed;
 mod separate;
+mod sidecar;
 mod sign_in;
 mod time_lapse;
