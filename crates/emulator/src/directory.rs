@@ -190,6 +190,13 @@ impl Directory {
         self.identities.iter().find(|identity| identity.client_id.to_string().eq_ignore_ascii_case(client_id))
     }
 
+    /// The ARM resource id of the machine behind the identity endpoints: that of its system-assigned identity.
+    pub(crate) fn host_resource(&self) -> &str {
+        let host = self.host.iter().filter_map(|index| self.identities.get(*index));
+        let mut system = host.filter(|identity| identity.kind == IdentityKind::System);
+        system.next().map_or("/emulator/host", |identity| identity.resource_id.as_str())
+    }
+
     /// What `text` names as a resource: an API by App ID URI or client id, or one of Microsoft's.
     pub(crate) fn resource(&self, text: &str) -> Option<Target> {
         if text == entrant_types::Resource::TOKEN_EXCHANGE

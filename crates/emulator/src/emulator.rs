@@ -201,8 +201,11 @@ impl Emulator {
         self.state.journal.since(after)
     }
 
-    /// Adds what went over the wire elsewhere (API, Redis) to the journal, so that the console can draw it.
-    pub fn note(&self, entry: Entry) {
+    /// Adds what went over the wire elsewhere (API, Redis) to the journal, at this moment, so that the console can
+    /// draw it: `Entry::new("web-app", "Redis", "AUTH")`.
+    pub fn note(&self, mut entry: Entry) {
+        entry.at = self.state.now();
+        entry.bound();
         self.state.journal.add(entry);
     }
 

@@ -29,6 +29,13 @@ async fn each_selector_finds_the_user_assigned_identity_and_none_means_the_syste
     }
     let body = imds(&lab, &format!("api-version=2018-02-01&resource={REDIS}")).await.json();
     assert_ne!(body["client_id"], client);
+    let system = claims(body["access_token"].as_str().unwrap());
+    assert!(!system.contains_key("xms_az_rid"));
+    assert_eq!(
+        claims(token["access_token"].as_str().unwrap())["xms_az_rid"],
+        system["xms_mirid"],
+        "the machine's own id"
+    );
 }
 
 #[tokio::test]

@@ -83,6 +83,12 @@ pub(super) async fn token(
             "Add resource, such as https://redis.azure.com or api://AzureADTokenExchange.",
         ));
     }
+    let now = state.now();
+    let special = struck.touches_tokens();
+    if let Some(kept) = state.identity_tokens.get(identity, resource, now, struck.repeats_token()).filter(|_| !special)
+    {
+        return Ok(kept);
+    }
     let Some(target) = state.directory.resource(resource) else {
         return Err(Refused::new(
             400,
@@ -91,18 +97,12 @@ pub(super) async fn token(
             "Check the resource: the text of a scope without /.default, such as https://redis.azure.com.",
         ));
     };
-    let now = state.now();
-    let special = struck.touches_tokens();
-    if let Some(kept) = state.identity_tokens.get(identity, resource, now, struck.repeats_token()).filter(|_| !special)
-    {
-        return Ok(kept);
-    }
     let lifetimes = &state.lifetimes;
     let bare = resource.trim_end_matches('/');
     let seconds = lifetimes.resource.get(resource).or_else(|| lifetimes.resource.get(bare)).copied();
     let life = std::time::Duration::from_secs(u64::from(seconds.or(lifetimes.managed_identity).unwrap_or(3600)));
     let life = struck.life().unwrap_or(life);
-    let claims = state.claims(life).managed_identity(identity, &target);
+    let claims = state.claims(life).managed_identity(identity, state.directory.host_resource(), &target);
     let token = state
         .sign(TokenKind::Access, claims, struck)
         .await

@@ -62,7 +62,9 @@ type Claims = Map<String, Value>;
 
 impl ClaimsMaker<'_> {
     /// A managed identity's token: what IMDS and App Service hand out.
-    pub(crate) fn managed_identity(&self, identity: &Identity, target: &Target) -> Claims {
+    ///
+    /// `host` is the resource id of the machine that asks.
+    pub(crate) fn managed_identity(&self, identity: &Identity, host: &str, target: &Target) -> Claims {
         let mut claims = self.base(identity.tenant, target);
         let client = identity.client_id.to_string();
         if target.version == 2 {
@@ -74,7 +76,7 @@ impl ClaimsMaker<'_> {
             claims.insert("idp".into(), self.issuers.v1(identity.tenant).into());
             claims.insert("xms_mirid".into(), identity.resource_id.clone().into());
             if identity.kind == IdentityKind::User {
-                claims.insert("xms_az_rid".into(), identity.resource_id.clone().into());
+                claims.insert("xms_az_rid".into(), host.into());
             }
         }
         claims.insert("idtyp".into(), "app".into());
