@@ -104,11 +104,13 @@ pub(crate) fn source(settings: &Settings, around: &Surroundings, kind: Kind) -> 
 
 /// The web app's source of Redis tokens: the identity itself where the app registration is federated with one.
 pub(crate) fn redis_source(settings: &Settings, around: &Surroundings) -> Result<Arc<dyn Source>, Fault> {
-    let kind = match kind(settings)? {
-        Kind::Federated => Kind::ManagedIdentity,
-        other => other,
-    };
-    source(settings, around, kind)
+    match kind(settings)? {
+        // Not by CLIENT_ID, which is the app registration's here.
+        Kind::ManagedIdentity | Kind::Federated => {
+            Ok(managed_identity(selector(settings, Kind::Federated)?, &around.outside))
+        }
+        other => source(settings, around, other),
+    }
 }
 
 /// How the app registration proves who it is, and the keeper behind it when that is a managed identity.
@@ -168,7 +170,7 @@ fn client_secret(settings: &Settings) -> Result<Secret, Fault> {
 }
 
 /// Which managed identity. Where no app registration is involved, --client-id can only mean the identity's.
-fn selector(settings: &Settings, kind: Kind) -> Result<Selector, Fault> {
+pub(crate) fn selector(settings: &Settings, kind: Kind) -> Result<Selector, Fault> {
     let object_id: Option<ObjectId> = settings.parsed(&variable::OBJECT_ID)?;
     let resource_id = settings.text(&variable::RESOURCE_ID);
     if object_id.is_some() && resource_id.is_some() {

@@ -5,6 +5,7 @@ mod arguments;
 mod backend;
 mod block;
 mod command;
+mod doctor;
 mod ending;
 mod http_server;
 mod identity;

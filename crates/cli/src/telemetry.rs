@@ -19,9 +19,13 @@ enum Format {
 
 /// Starts logging to standard error.
 pub(crate) fn log(settings: &Settings) -> Result<(), Fault> {
-    let ends =
-        matches!(settings.command(), Command::Token | Command::Doctor | Command::EmulatorEnv | Command::EmulatorRun);
-    let filter = settings.text(&variable::LOG).unwrap_or(if ends { "warn" } else { "info" });
+    let quiet = match settings.command() {
+        // Its report says it all.
+        Command::Doctor => "off",
+        Command::Token | Command::EmulatorEnv | Command::EmulatorRun => "warn",
+        _ => "info",
+    };
+    let filter = settings.text(&variable::LOG).unwrap_or(quiet);
     let filter =
         EnvFilter::builder().parse(filter).map_err(|error| settings.wrong(&variable::LOG, &error.to_string()))?;
     let format = settings.word(&variable::LOG_FORMAT, &[("human", Format::Human), ("json", Format::Json)])?;

@@ -15,7 +15,7 @@ use crate::arguments::{Parsed, Verb};
 use crate::ending::{self, Ending};
 use crate::settings::Settings;
 use crate::variable::Command;
-use crate::{reference, telemetry};
+use crate::{doctor, reference, telemetry};
 
 /// Runs what was asked for, to its end.
 pub(crate) async fn run(parsed: Parsed) -> Ending {
@@ -33,11 +33,11 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::Api => api::run(&settings).await,
         Command::RedisGate => redis_gate::run(&settings).await,
         Command::RedisProxy => redis_proxy::run(&settings).await,
+        Command::Doctor => doctor::run(&settings).await,
         Command::Token => token::run(&settings).await,
         Command::Emulator => emulator::run(&settings).await,
         Command::EmulatorEnv => emulator::env(&settings),
         Command::EmulatorRun => emulator::run_command(&settings, &parsed.rest).await,
-        _ => Ok(Ending::broken("this command is not built yet")),
     };
     ending.unwrap_or_else(Ending::from)
 }

@@ -13,6 +13,7 @@
 mod assertions;
 mod bad_input;
 mod browser;
+mod doctor;
 mod failures;
 mod folder;
 mod http;
