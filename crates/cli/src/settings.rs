@@ -123,6 +123,14 @@ impl Settings {
         Self { command, values, secrets, attached: Some(ready.clone()) }
     }
 
+    /// The same with one more value, if there is one.
+    pub(crate) fn with(mut self, variable: &'static Variable, value: Option<String>) -> Self {
+        if let Some(value) = value {
+            self.values.insert(variable.flag, (vec![value], Origin::Attached));
+        }
+        self
+    }
+
     /// The command these are for.
     pub(crate) fn command(&self) -> Command {
         self.command

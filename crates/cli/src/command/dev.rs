@@ -1,5 +1,7 @@
 //! `entrant dev`: the whole system in one process, wired over real sockets as in production.
 
+mod journal;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,7 +34,9 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
     let api = listen::loopback(settings, &variable::API_PORT).await?;
     let gate = listen::loopback(settings, &variable::GATE_PORT).await?;
     let folder = StateFolder::open(settings)?;
-    let (emulator, listeners) = part::emulator::build(settings, folder.emulator()).await?;
+    let seed = part::emulator::seed(settings)?;
+    let credential = part::emulator::federated_credential(&seed);
+    let (emulator, listeners) = part::emulator::build(settings, seed, folder.emulator()).await?;
 
     part::emulator::describe(&mut process.ready, &emulator.facts());
     process.ready.time_lapse = lapse(settings)?.map(|lapse| lapse.to_string());
@@ -46,8 +50,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
     let around = surroundings(&process.ready, &emulator)?;
     let backend = backend(settings, folder.path(), &around, &mut process).await?;
     serve_gate(&process, &around, &emulator, backend, gate)?;
-    serve_api(&process, &around, api)?;
-    serve_web(&process, &around, web).await?;
+    serve_api(&process, &around, &emulator, api)?;
+    serve_web(&process, &around, &emulator, credential, web).await?;
 
     let block = block::dev(&process.ready, folder.path());
     Ok(process.live(settings, &block).await)
@@ -101,16 +105,30 @@ fn serve_gate(
     Ok(())
 }
 
-fn serve_api(process: &Process, around: &Surroundings, listener: TcpListener) -> Result<(), Fault> {
+fn serve_api(
+    process: &Process,
+    around: &Surroundings,
+    emulator: &Emulator,
+    listener: TcpListener,
+) -> Result<(), Fault> {
     let (router, _keys) = part::api::build(&Settings::lent(Command::Api, &process.ready), around)?;
-    process.serve_http("protected API", listener, router);
+    process.serve_http("protected API", listener, journal::api(router, emulator));
     Ok(())
 }
 
-async fn serve_web(process: &Process, around: &Surroundings, listener: TcpListener) -> Result<(), Fault> {
-    let settings = Settings::lent(Command::Web, &process.ready);
+async fn serve_web(
+    process: &Process,
+    around: &Surroundings,
+    emulator: &Emulator,
+    credential: Option<String>,
+    listener: TcpListener,
+) -> Result<(), Fault> {
+    let settings = Settings::lent(Command::Web, &process.ready).with(&variable::FEDERATED_CREDENTIAL, credential);
     let url = process.ready.web_url.clone().unwrap_or_default();
     let web = part::web::build(&settings, around, process, &url)?;
+    if let Some(redis) = web.redis.clone() {
+        process.lifecycle.drive("journal", journal::redis(redis, emulator.clone()));
+    }
     web.try_out(START_LIMIT).await?;
     process.serve_http("web app", listener, web.router);
     Ok(())

@@ -29,7 +29,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
 }
 
 async fn start(settings: &Settings, process: &mut Process, folder: &StateFolder) -> Result<(), Fault> {
-    let (emulator, listeners) = part::emulator::build(settings, folder.emulator()).await?;
+    let (emulator, listeners) =
+        part::emulator::build(settings, part::emulator::seed(settings)?, folder.emulator()).await?;
     part::emulator::describe(&mut process.ready, &emulator.facts());
     process.ready.time_lapse = lapse(settings)?.map(|lapse| lapse.to_string());
     let serving = emulator.run(listeners, process.draining(Stage::Front));

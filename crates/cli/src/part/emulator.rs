@@ -24,12 +24,22 @@ const WORKLOAD_TOKEN_FILE: &str = "workload-identity-token";
 /// Certificate and key for `localhost`, as the emulator writes them beside its CA file.
 const CERTIFICATE_FILES: (&str, &str) = ("localhost.pem", "localhost-key.pem");
 
+/// The directory's content: a file's, or the built-in one.
+pub(crate) fn seed(settings: &Settings) -> Result<Seed, Fault> {
+    match settings.path(&variable::SEED) {
+        Some(path) => Seed::parse(&read_small(&path, "seed file")?),
+        None => Ok(Seed::default()),
+    }
+}
+
+/// The name of the first federated credential of the app that signs people in.
+pub(crate) fn federated_credential(seed: &Seed) -> Option<String> {
+    let app = seed.app.iter().find(|app| !app.redirect_uris.is_empty())?;
+    app.fic.first().map(|credential| credential.name.clone())
+}
+
 /// Builds the emulator on the ports of the settings, with its keys in `folder`.
-pub(crate) async fn build(settings: &Settings, folder: PathBuf) -> Result<(Emulator, Listeners), Fault> {
-    let seed = match settings.path(&variable::SEED) {
-        Some(path) => Seed::parse(&read_small(&path, "seed file")?)?,
-        None => Seed::default(),
-    };
+pub(crate) async fn build(settings: &Settings, seed: Seed, folder: PathBuf) -> Result<(Emulator, Listeners), Fault> {
     let lapse = lapse(settings)?;
     let entra = listen::number(settings, &variable::ENTRA_PORT)?;
     let imds = listen::number(settings, &variable::IMDS_PORT)?;

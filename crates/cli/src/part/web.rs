@@ -30,7 +30,7 @@ pub(crate) struct Web {
     pub(crate) router: Router,
     client: Arc<ConfidentialClient>,
     assertion: Option<Keeper>,
-    redis: Option<ManagedConnection>,
+    pub(crate) redis: Option<ManagedConnection>,
 }
 
 /// Puts the web app together for browsers that reach it at `public_url`.
@@ -61,6 +61,7 @@ pub(crate) fn build(
 
     let scope = Scope::new(format!("api://{api}/{SCOPE}"));
     let mut config = WebConfig::new(public_url, client_id, api_url, scope, around.world);
+    config.federated_credential = settings.text(&variable::FEDERATED_CREDENTIAL).map(str::to_owned);
     config.redis_backend = settings.attached.as_ref().and_then(|ready| ready.redis_backend.clone());
     config.time_lapse = crate::surroundings::lapse(settings)?.as_ref().map(Lapse::rate);
     let parts = WebParts {

@@ -166,6 +166,7 @@ pub(crate) const ALL: &[&Variable] = &[
     &API_CLIENT_ID,
     &API_ENDPOINT,
     &PUBLIC_URL,
+    &FEDERATED_CREDENTIAL,
     &REDIS,
     &UPSTREAM,
     &LISTEN,

@@ -19,6 +19,13 @@ pub(crate) const PUBLIC_URL: Variable = Variable::new(
     &[Web, Doctor],
 )
 .env(&["ENTRANT_PUBLIC_URL"]);
+pub(crate) const FEDERATED_CREDENTIAL: Variable = Variable::new(
+    "federated-credential",
+    "NAME",
+    "The name of the federated credential that trusts the identity, for the page",
+    &[Web],
+)
+.env(&["ENTRANT_FEDERATED_CREDENTIAL"]);
 pub(crate) const REDIS: Variable = Variable::new(
     "redis",
     "HOST:PORT",
