@@ -43,7 +43,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
         .filter_map(|variable| Some((variable.flag, given(variable, inner)?)))
         .collect();
     let rest = match command {
-        Command::EmulatorRun => inner.get_many::<String>("command").unwrap_or_default().cloned().collect(),
+        Command::EmulatorRun | Command::EmulatorCheck => {
+            inner.get_many::<String>("command").unwrap_or_default().cloned().collect()
+        }
         _ => Vec::new(),
     };
     Ok(Parsed { verb: Verb::Command(command), flags, rest })
@@ -70,7 +72,12 @@ pub(crate) fn root() -> clap::Command {
                     .num_args(1..)
                     .last(true),
             ),
-        );
+        )
+        .subcommand(
+            subcommand(Command::EmulatorCheck)
+                .arg(Arg::new("command").value_name("FILE").help("The seed file").required(true).num_args(1)),
+        )
+        .subcommand(subcommand(Command::EmulatorTail));
     let plain = [Command::Dev, Command::Web, Command::Api, Command::RedisProxy, Command::RedisGate];
     clap::Command::new("entrant")
         .version(env!("CARGO_PKG_VERSION"))

@@ -22,7 +22,11 @@ pub(crate) fn log(settings: &Settings) -> Result<(), Fault> {
     let quiet = match settings.command() {
         // Its report says it all.
         Command::Doctor => "off",
-        Command::Token | Command::EmulatorEnv | Command::EmulatorRun => "warn",
+        Command::Token
+        | Command::EmulatorEnv
+        | Command::EmulatorRun
+        | Command::EmulatorCheck
+        | Command::EmulatorTail => "warn",
         _ => "info",
     };
     let filter = settings.text(&variable::LOG).unwrap_or(quiet);

@@ -6,6 +6,7 @@ mod emulator;
 mod redis_gate;
 mod redis_proxy;
 mod token;
+mod watch;
 mod web;
 
 use entrant_host::ProcessEnv;
@@ -38,6 +39,8 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::Emulator => emulator::run(&settings).await,
         Command::EmulatorEnv => emulator::env(&settings),
         Command::EmulatorRun => emulator::run_command(&settings, &parsed.rest).await,
+        Command::EmulatorCheck => watch::check(&parsed.rest),
+        Command::EmulatorTail => watch::tail(&settings).await,
     };
     ending.unwrap_or_else(Ending::from)
 }

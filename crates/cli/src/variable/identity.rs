@@ -1,9 +1,10 @@
 //! Settings of who we are and whom we trust.
 
-use super::Command::{Api, Doctor, EmulatorEnv, EmulatorRun, RedisGate, RedisProxy, Token, Web};
+use super::Command::{Api, Doctor, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token, Web};
 use super::{Command, Kind, Variable};
 
-const ATTACHABLE: &[Command] = &[Web, Api, RedisProxy, RedisGate, EmulatorEnv, EmulatorRun, Token, Doctor];
+const ATTACHABLE: &[Command] =
+    &[Web, Api, RedisProxy, RedisGate, EmulatorEnv, EmulatorRun, EmulatorTail, Token, Doctor];
 const NETWORKED: &[Command] = &[Web, Api, RedisProxy, RedisGate, Token, Doctor];
 const CREDENTIALS: &[Command] = &[Web, RedisProxy, Token, Doctor];
 

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Emulator,
     EmulatorEnv,
     EmulatorRun,
+    EmulatorCheck,
+    EmulatorTail,
     Token,
     Doctor,
 }
@@ -61,6 +63,8 @@ impl Command {
         Self::Emulator,
         Self::EmulatorEnv,
         Self::EmulatorRun,
+        Self::EmulatorCheck,
+        Self::EmulatorTail,
         Self::Token,
         Self::Doctor,
     ];
@@ -76,6 +80,8 @@ impl Command {
             Self::Emulator => "emulator",
             Self::EmulatorEnv => "emulator env",
             Self::EmulatorRun => "emulator run",
+            Self::EmulatorCheck => "emulator check",
+            Self::EmulatorTail => "emulator tail",
             Self::Token => "token",
             Self::Doctor => "doctor",
         }
@@ -92,6 +98,8 @@ impl Command {
             Self::Emulator => "The laptop Azure alone: Entra ID, IMDS and App Service endpoints on loopback",
             Self::EmulatorEnv => "Print the environment that points other people's SDKs at the emulator",
             Self::EmulatorRun => "Run a command with that environment, with an emulator of its own unless attached",
+            Self::EmulatorCheck => "Say what is wrong or odd about a seed file, a sentence each",
+            Self::EmulatorTail => "Show what goes over the wire at a running emulator, as it happens",
             Self::Token => "Acquire a token with any credential source, say where it came from, show its claims",
             Self::Doctor => "Check every hop and say what to change",
         }

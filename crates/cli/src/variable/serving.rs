@@ -1,6 +1,8 @@
 //! Settings of what is served, where, and how it is shown.
 
-use super::Command::{Api, Dev, Doctor, Emulator, EmulatorEnv, EmulatorRun, RedisGate, RedisProxy, Token, Web};
+use super::Command::{
+    Api, Dev, Doctor, Emulator, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token, Web,
+};
 use super::{Command, Kind, Variable};
 
 const LONG_RUNNING: &[Command] = &[Dev, Web, Api, RedisProxy, RedisGate, Emulator];
@@ -164,7 +166,7 @@ pub(crate) const IMDS_PORT: Variable = Variable::new(
     "imds-port",
     "PORT",
     "Emulated managed identity, sign-in page and console (http)",
-    &[Dev, Emulator, EmulatorRun],
+    &[Dev, Emulator, EmulatorRun, EmulatorTail],
 )
 .env(&["ENTRANT_IMDS_PORT"])
 .default("8480");
