@@ -167,7 +167,7 @@ fn replies_through_the_sidecar_are_the_server_s_own_to_the_byte() {
         std::env::var("ENTRANT_DIFFERENTIAL").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000);
     let Some(plain) = Redis::start() else { return };
     // Two seconds of the test's clock: a new token every 25 ms.
-    let Some(running) = Running::start(Duration::from_secs(2)) else { return };
+    let Some(running) = Running::start(Duration::from_secs(2), false) else { return };
     let mut direct = Client::to(([127, 0, 0, 1], plain.port).into());
     let mut through = running.connect();
     let mut random = Random(0x9E37_79B9_7F4A_7C15);

@@ -56,13 +56,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
 }
 
 fn config(settings: &Settings, around: &Surroundings) -> Result<SidecarConfig, Fault> {
-    if settings.word(&variable::SHARING, &[("on", true), ("off", false)])? == Some(true) {
-        let why = "shared upstream connections are not part of this version";
-        return Err(settings.wrong(&variable::SHARING, why));
-    }
     let upstream = Upstream::parse(settings.required(&variable::UPSTREAM)?, Some(around.tls.clone()))
         .map_err(|fault| settings.wrong(&variable::UPSTREAM, &fault.what))?;
     let mut config = SidecarConfig::new(upstream);
+    config.sharing = settings.word(&variable::SHARING, &[("on", true), ("off", false)])? == Some(true);
     config.max_connections = settings.required_as(&variable::MAX_CONNECTIONS)?;
     config.min_drain = Duration::from_secs(settings.required_as::<u32>(&variable::MIN_DRAIN)?.into());
     config.max_drain = Duration::from_secs(settings.required_as::<u32>(&variable::MAX_DRAIN)?.into());

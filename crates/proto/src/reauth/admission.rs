@@ -54,6 +54,16 @@ impl Machine {
         if self.multi { self.admit_in_transaction(effect) } else { self.admit_plain(effect, request) }
     }
 
+    /// A whole request that is known to be answered by one reply and to change nothing else. `false`: not now.
+    pub fn admit_ordinary(&mut self, now: Timestamp) -> bool {
+        if self.holds_client() || self.opaque.is_some() {
+            return false;
+        }
+        self.last_activity = now;
+        self.slots.push_back(Slot::Plain);
+        true
+    }
+
     /// Commands after which no `AUTH` can follow for long go after one, if a newer token is there.
     fn must_go_after_auth(&mut self, effect: Effect, now: Timestamp) -> bool {
         let delays = matches!(effect, Effect::Blocking | Effect::Monitor | Effect::ReplyOff | Effect::Foreign)

@@ -48,7 +48,9 @@ impl Listen {
     pub async fn bind(&self) -> Result<Listener, Fault> {
         let bound = match self {
             Self::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
-            Self::Unix(path) => bind_unix(path).await.map(|listener| Listener::Unix(listener, path.clone())),
+            Self::Unix(path) => {
+                bind_unix(path).await.map(|listener| Listener::Unix(listener, SocketFile(path.clone())))
+            }
         };
         bound.map_err(|error| {
             let fix = if error.kind() == io::ErrorKind::AddrInUse {
@@ -93,11 +95,19 @@ fn bad(what: String, fix: &str) -> Fault {
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
-    /// A Unix socket and its path, removed when the listener is dropped.
-    Unix(UnixListener, PathBuf),
+    /// A Unix socket and its file, removed when the listener is dropped.
+    Unix(UnixListener, SocketFile),
 }
 
 impl Listener {
+    /// The same listener on the runtime of the calling task.
+    pub(super) fn adopt(self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener.into_std()?)?),
+            Self::Unix(listener, file) => Self::Unix(UnixListener::from_std(listener.into_std()?)?, file),
+        })
+    }
+
     /// Where clients connect, the port chosen by the system included.
     ///
     /// # Errors
@@ -105,16 +115,18 @@ impl Listener {
     pub fn address(&self) -> io::Result<Listen> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
-            Self::Unix(_, path) => Ok(Listen::Unix(path.clone())),
+            Self::Unix(_, file) => Ok(Listen::Unix(file.0.clone())),
         }
     }
 }
 
-impl Drop for Listener {
+/// The file of a Unix socket, removed at the end.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _ = std::fs::remove_file(path);
-        }
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -6,6 +6,7 @@
 //! everything else passes byte for byte. When and whether an `AUTH` may be injected is decided by
 //! [`entrant_proto::reauth`].
 
+mod alarm;
 mod health;
 mod hello;
 mod listen;
@@ -14,6 +15,7 @@ mod replies;
 mod requests;
 mod serve;
 mod session;
+pub mod sharing;
 mod succession;
 mod upstream;
 
@@ -41,6 +43,10 @@ pub struct SidecarConfig {
     pub upstream: Upstream,
     /// Most clients at once; more are told so and closed, and readiness fails. 0: no limit but the system's.
     pub max_connections: usize,
+    /// Whether clients share connections as long as their commands allow it; see [`sharing`].
+    pub sharing: bool,
+    /// With sharing: how many connections of each RESP version are shared.
+    pub shared_connections: usize,
     /// After the end was asked for, new clients are still served for so long: time for a load balancer to notice.
     pub min_drain: Duration,
     /// How long clients may then take to finish what is under way.
@@ -51,7 +57,14 @@ impl SidecarConfig {
     /// The usual limits: no fixed number of connections, no minimal drain time, 10 s at most.
     #[must_use]
     pub const fn new(upstream: Upstream) -> Self {
-        Self { upstream, max_connections: 0, min_drain: Duration::ZERO, max_drain: Duration::from_secs(10) }
+        Self {
+            upstream,
+            max_connections: 0,
+            sharing: false,
+            shared_connections: 1,
+            min_drain: Duration::ZERO,
+            max_drain: Duration::from_secs(10),
+        }
     }
 }
 
@@ -100,10 +113,17 @@ impl Sidecar {
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         let listening = TaskTracker::new();
-        for listener in listeners {
-            let serving =
-                serve::Serving { tasks: tasks.clone(), draining: draining.clone(), aborting: aborting.clone() };
-            listening.spawn(serve::accept(Arc::clone(&self.shared), listener, serving, accepting.clone()));
+        let serving = serve::Serving { tasks: tasks.clone(), draining: draining.clone(), aborting: aborting.clone() };
+        if self.shared.config.sharing {
+            if let Err(fault) = sharing::start(&self.shared, listeners, &serving, &accepting) {
+                tracing::error!(%fault, "the sidecar cannot serve");
+                return;
+            }
+        } else {
+            for listener in listeners {
+                let task = serve::accept(Arc::clone(&self.shared), listener, serving.clone(), accepting.clone());
+                listening.spawn(task);
+            }
         }
         listening.close();
         self.shared.listening.store(true, Ordering::Release);

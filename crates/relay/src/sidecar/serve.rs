@@ -101,7 +101,7 @@ where
     .await;
 }
 
-async fn connect(shared: &Shared) -> Result<(Stream, Token), Fault> {
+pub(super) async fn connect(shared: &Shared) -> Result<(Stream, Token), Fault> {
     let token = shared.token().await?;
     let server = shared.upstream.address();
     tracing::debug!(%server, "connecting to Redis");
@@ -125,7 +125,7 @@ async fn connect(shared: &Shared) -> Result<(Stream, Token), Fault> {
 }
 
 /// Answers the client's first command with the reason, so that nobody looks for a fault in the client.
-async fn explain<C: AsyncRead + AsyncWrite + Unpin>(mut client: C, fault: &Fault) {
+pub(super) async fn explain<C: AsyncRead + AsyncWrite + Unpin>(mut client: C, fault: &Fault) {
     let mut first = [0_u8; 512];
     let asked = tokio::time::timeout(FIRST_QUESTION, client.read(&mut first)).await;
     if !matches!(asked, Ok(Ok(read)) if read > 0) {
@@ -136,7 +136,7 @@ async fn explain<C: AsyncRead + AsyncWrite + Unpin>(mut client: C, fault: &Fault
     let _ = client.shutdown().await;
 }
 
-fn report<C: AsyncRead + AsyncWrite + Unpin>(shared: &Shared, session: &Session<C>, end: End) {
+pub(super) fn report<C: AsyncRead + AsyncWrite + Unpin>(shared: &Shared, session: &Session<C>, end: End) {
     let server = shared.upstream.address();
     let reason = match end {
         End::Client | End::Shutdown | End::Protocol => return,
@@ -153,10 +153,10 @@ fn report<C: AsyncRead + AsyncWrite + Unpin>(shared: &Shared, session: &Session<
 }
 
 /// One of the counted places.
-struct Place(Arc<Shared>);
+pub(super) struct Place(Arc<Shared>);
 
 impl Place {
-    fn take(shared: &Arc<Shared>) -> Self {
+    pub(super) fn take(shared: &Arc<Shared>) -> Self {
         shared.connections.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(shared))
     }

@@ -16,6 +16,7 @@ use entrant_types::{AccessToken, BoxFuture, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::Shared;
+use super::alarm::Alarm;
 use super::renewal::{Renewal, next_snapshot};
 use super::replies::Replies;
 use super::requests::{MOST_WAITING, Requests, Stop};
@@ -23,7 +24,7 @@ use super::succession::Succession;
 use super::upstream::Stream;
 
 /// Room for one read: small while a connection is quiet, two TLS records' worth once a read filled it.
-const SMALL_READ: usize = 4 << 10;
+pub(super) const SMALL_READ: usize = 4 << 10;
 const LARGE_READ: usize = 32 << 10;
 /// How long Redis may take to answer what a client sent before it closed its side.
 const GRACE: Duration = Duration::from_secs(30);
@@ -65,7 +66,7 @@ pub(super) struct Session<C> {
     pub(super) sent: Option<Token>,
     /// The newest token, once it differs.
     pub(super) newest: Option<Token>,
-    timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
+    alarm: Alarm,
     pub(super) renewal: Renewal,
     pub(super) succession: Option<Succession>,
     client_gone: bool,
@@ -94,7 +95,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             held,
             sent: None,
             newest: None,
-            timer: None,
+            alarm: Alarm::default(),
             renewal,
             succession: None,
             client_gone: false,
@@ -137,7 +138,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if stopping && self.is_idle() {
                 return Poll::Ready(End::Shutdown);
             }
-            moved |= self.poll_timer(cx, now);
+            moved |= self.alarm.poll(self.machine.wake_at(now), &*self.shared.clock, cx);
             if !moved {
                 return Poll::Pending;
             }
@@ -264,28 +265,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Whether the moment came that the machine waits for. The timer is set anew only when it would ring too late.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Timestamp) -> bool {
-        loop {
-            let Some(wanted) = self.machine.wake_at(now) else {
-                self.timer = None;
-                return false;
-            };
-            if self.timer.as_ref().is_none_or(|(moment, _)| wanted < *moment) {
-                self.timer = Some((wanted, self.shared.clock.sleep_until(wanted)));
-            }
-            let Some((moment, timer)) = &mut self.timer else { return false };
-            if timer.as_mut().poll(cx).is_pending() {
-                return false;
-            }
-            let due = *moment >= wanted;
-            self.timer = None;
-            if due {
-                return true;
-            }
-        }
-    }
-
     fn write_client(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         let replies = &mut self.replies;
         let written = write(&mut self.client, &mut replies.buffer, &mut replies.ready, &mut replies.answers, cx);
@@ -322,12 +301,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-fn own_auth(token: &Token) -> BytesMut {
+pub(super) fn own_auth(token: &Token) -> BytesMut {
     BytesMut::from(&reauth::encode::auth(token.credential.object_id, &token.token)[..])
 }
 
 /// One read. A buffer that was grown for a busy moment is let go in a quiet one.
-fn read<R: AsyncRead + Unpin>(
+pub(super) fn read<R: AsyncRead + Unpin>(
     from: &mut R,
     buffer: &mut BytesMut,
     room: &mut usize,
@@ -345,7 +324,7 @@ fn read<R: AsyncRead + Unpin>(
 }
 
 /// Writes what is ready, then what follows it. Whether anything moved.
-fn write<W: AsyncWrite + Unpin>(
+pub(super) fn write<W: AsyncWrite + Unpin>(
     to: &mut W,
     buffer: &mut BytesMut,
     ready: &mut usize,

@@ -58,14 +58,16 @@ pub struct Running {
     pub source: Arc<ShortTokens>,
     pub shutdown: CancellationToken,
     pub runtime: Runtime,
+    pub sharing: bool,
 }
 
 impl Running {
     /// At sixty-fold time; any token is good for the server.
-    pub fn start(life: Duration) -> Option<Self> {
+    pub fn start(life: Duration, sharing: bool) -> Option<Self> {
         let server = Redis::start()?;
         let upstream = Upstream::parse(&format!("127.0.0.1:{}", server.port), None).unwrap();
-        Some(Self::start_with(server, life, SidecarConfig::new(upstream), "127.0.0.1:0"))
+        let config = SidecarConfig { sharing, ..SidecarConfig::new(upstream) };
+        Some(Self::start_with(server, life, config, "127.0.0.1:0"))
     }
 
     pub fn start_with(server: Redis, life: Duration, config: SidecarConfig, listen: &str) -> Self {
@@ -79,6 +81,7 @@ impl Running {
         let scope = Scope::new("https://redis.azure.com/.default");
         let (keeper, driver) = Keeper::new(Arc::clone(&source) as _, scope, KeeperOptions::default(), &outside);
         runtime.spawn(driver.run());
+        let sharing = config.sharing;
         let sidecar = Sidecar::build(config, keeper, &outside);
         let listener = runtime.block_on(Listen::parse(listen).unwrap().bind()).unwrap();
         let address = match listener.address().unwrap() {
@@ -87,7 +90,7 @@ impl Running {
         };
         let shutdown = CancellationToken::new();
         runtime.spawn(run(sidecar.clone(), listener, shutdown.clone()));
-        Self { server, address, sidecar, source, shutdown, runtime }
+        Self { server, address, sidecar, source, shutdown, runtime, sharing }
     }
 
     pub fn connect(&self) -> Client {
@@ -104,6 +107,14 @@ impl Running {
 
 async fn run(sidecar: Sidecar, listener: Listener, shutdown: CancellationToken) {
     sidecar.run(vec![listener], shutdown).await;
+}
+
+/// Once with a connection for each client, once with shared ones.
+pub fn in_both_modes(life: Duration, test: impl Fn(Running)) {
+    for sharing in [false, true] {
+        let Some(running) = Running::start(life, sharing) else { return };
+        test(running);
+    }
 }
 
 /// A client that knows nothing of Entra: a socket.
