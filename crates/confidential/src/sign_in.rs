@@ -57,6 +57,8 @@ pub struct SignInRequest {
     pub claims: Option<String>,
     /// The person must have signed in no longer ago than this.
     pub max_age: Option<Duration>,
+    /// How long the person may take; `None` for [`SignInFlow::LIFE`].
+    pub limit: Option<Duration>,
 }
 
 /// A sign-in under way: state, nonce, PKCE verifier and what was asked, as one serde value. It holds secrets
@@ -76,6 +78,7 @@ pub struct SignInFlow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_age: Option<Duration>,
     pub(crate) begun: Timestamp,
+    pub(crate) ends: Timestamp,
 }
 
 impl SignInFlow {
@@ -91,7 +94,7 @@ impl SignInFlow {
     /// When the flow ends.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
-        self.begun + Self::LIFE
+        self.ends
     }
 }
 
@@ -106,6 +109,7 @@ impl ConfidentialClient {
         let mut random = [0; 32];
         inner.outside.entropy.fill(&mut random);
         let pkce = Pkce::from_random(&random);
+        let begun = inner.outside.clock.now();
         let flow = SignInFlow {
             state: Secret::new(inner.random_text()),
             nonce: Secret::new(inner.random_text()),
@@ -114,7 +118,8 @@ impl ConfidentialClient {
             scopes: request.scopes,
             claims: request.claims,
             max_age: request.max_age,
-            begun: inner.outside.clock.now(),
+            begun,
+            ends: begun + request.limit.unwrap_or(SignInFlow::LIFE),
         };
         let asked = flow.scopes.iter().chain(&request.extra_scopes);
         let scope = scope_parameter(asked, &SIGN_IN);

@@ -22,8 +22,6 @@ const PREFIX: &str = "__Host-entrant-sign-in-";
 /// Pending sign-ins of one browser; the oldest makes room for the eighth. Seven cookies stay below the 8 KiB of
 /// headers that some proxies allow.
 pub const MAX_PENDING: usize = 7;
-/// Ten minutes to sign in: as long as an authorization code may live (RFC 6749 §4.1.2).
-pub const LIFETIME: Duration = entrant_confidential::SignInFlow::LIFE;
 /// Longest `state` that is looked at.
 const MAX_STATE_BYTES: usize = 256;
 /// Browsers take 4096 bytes of name, value and attributes.
@@ -39,7 +37,8 @@ fn issued(value: &str) -> i64 {
     value.split_once('.').and_then(|(at, _)| at.parse().ok()).unwrap_or(0)
 }
 
-/// The `Set-Cookie` values that remember `pending` under `state`, and drop what is too old or too much.
+/// The `Set-Cookie` values that remember `pending` under `state` from now on for as long as a sign-in may take, and
+/// drop what is too old or too much.
 ///
 /// # Errors
 /// When `pending` does not fit into a cookie.
@@ -47,7 +46,7 @@ pub fn remember<T: Serialize>(
     headers: &HeaderMap,
     state: &Secret,
     pending: &T,
-    now: Timestamp,
+    (now, limit): (Timestamp, Duration),
     entropy: &dyn Entropy,
 ) -> Result<Vec<HeaderValue>, Fault> {
     let plain = serde_json::to_vec(pending).map(Zeroizing::new).map_err(|_| too_large())?;
@@ -61,17 +60,21 @@ pub fn remember<T: Serialize>(
     let mut held: Vec<(&str, i64)> =
         cookie::all(headers, |name| name.starts_with(PREFIX)).map(|(name, value)| (name, issued(value))).collect();
     held.sort_by_key(|(_, issued)| std::cmp::Reverse(*issued));
-    let oldest = (now - LIFETIME).secs();
+    let oldest = (now - limit).secs();
     let dropped = held.iter().enumerate().filter(|(rank, (_, issued))| *rank + 1 >= MAX_PENDING || *issued < oldest);
     let mut lines: Vec<HeaderValue> = dropped.filter_map(|(_, (name, _))| cookie::remove(name)).collect();
-    lines.extend(cookie::set(&name(state.expose()), &value, Some(LIFETIME)));
+    lines.extend(cookie::set(&name(state.expose()), &value, Some(limit)));
     Ok(lines)
 }
 
 /// The pending sign-in that `state` belongs to, with the `Set-Cookie` value that forgets it; nothing when this
-/// browser did not begin it, or began it longer ago than [`LIFETIME`].
+/// browser did not begin it, or began it longer ago than the limit.
 #[must_use]
-pub fn take<T: DeserializeOwned>(headers: &HeaderMap, state: &str, now: Timestamp) -> Option<(T, HeaderValue)> {
+pub fn take<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    state: &str,
+    (now, limit): (Timestamp, Duration),
+) -> Option<(T, HeaderValue)> {
     if state.is_empty() || state.len() > MAX_STATE_BYTES {
         return None;
     }
@@ -80,7 +83,7 @@ pub fn take<T: DeserializeOwned>(headers: &HeaderMap, state: &str, now: Timestam
     let (at, sealed) = value.split_once('.')?;
     let at: u64 = at.parse().ok()?;
     let begun = Timestamp::from_secs(i64::try_from(at).ok()?);
-    if begun.until(now) >= LIFETIME {
+    if begun.until(now) >= limit {
         return None;
     }
     let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
@@ -101,6 +104,8 @@ mod tests {
     use http::header;
 
     use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(600);
 
     #[derive(Debug)]
     struct Fixed;
@@ -134,12 +139,12 @@ mod tests {
 
         fn begin(&mut self, state: &str, what: &str, at: i64) {
             let now = Timestamp::from_secs(at);
-            let lines = remember(&self.headers(), &Secret::from(state), &what, now, &Fixed).unwrap();
+            let lines = remember(&self.headers(), &Secret::from(state), &what, (now, LIMIT), &Fixed).unwrap();
             self.keep(&lines);
         }
 
         fn take(&self, state: &str, at: i64) -> Option<String> {
-            take(&self.headers(), state, Timestamp::from_secs(at)).map(|(what, _)| what)
+            take(&self.headers(), state, (Timestamp::from_secs(at), LIMIT)).map(|(what, _)| what)
         }
     }
 
@@ -194,8 +199,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_into_a_cookie_is_an_error() {
-        let result =
-            remember(&HeaderMap::new(), &Secret::from("s"), &"x".repeat(4000), Timestamp::from_secs(1), &Fixed);
+        let result = remember(
+            &HeaderMap::new(),
+            &Secret::from("s"),
+            &"x".repeat(4000),
+            (Timestamp::from_secs(1), LIMIT),
+            &Fixed,
+        );
         assert!(result.is_err());
     }
 }

@@ -64,6 +64,8 @@ pub(crate) fn build(
     config.federated_credential = settings.text(&variable::FEDERATED_CREDENTIAL).map(str::to_owned);
     config.redis_backend = settings.attached.as_ref().and_then(|ready| ready.redis_backend.clone());
     config.time_lapse = crate::surroundings::lapse(settings)?.as_ref().map(Lapse::rate);
+    // A person signs in at the same pace however fast the clock runs.
+    config.sign_in_limit *= config.time_lapse.unwrap_or(1);
     let parts = WebParts {
         client: Arc::clone(&client),
         store,

@@ -8,13 +8,14 @@ mod visit;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use entrant_confidential::ConfidentialClient;
+use entrant_confidential::{ConfidentialClient, SignInFlow};
 use entrant_credential::Keeper;
 use entrant_redis::ManagedConnection;
 use entrant_types::emulation::World;
@@ -54,6 +55,8 @@ pub struct WebConfig {
     pub world: World,
     /// How long a session may live.
     pub limits: Limits,
+    /// How long a person may take to sign in.
+    pub sign_in_limit: Duration,
 }
 
 impl WebConfig {
@@ -70,6 +73,7 @@ impl WebConfig {
             time_lapse: None,
             world,
             limits: Limits::default(),
+            sign_in_limit: SignInFlow::LIFE,
         }
     }
 

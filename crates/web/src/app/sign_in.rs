@@ -71,13 +71,15 @@ impl App {
         return_to: &str,
     ) -> Response {
         let redirect_uri = self.config.redirect_uri();
-        let request = SignInRequest { redirect_uri, scopes, claims, ..SignInRequest::default() };
+        let limit = Some(self.config.sign_in_limit);
+        let request = SignInRequest { redirect_uri, scopes, claims, limit, ..SignInRequest::default() };
         let begun = self.parts.client.begin_sign_in(request).await;
         let outcome = begun.and_then(|(url, flow)| {
             let state = flow.state().clone();
             let pending = Pending { flow, return_to: return_to.to_owned() };
             let entropy = self.parts.outside.entropy.as_ref();
-            let lines = login_state::remember(&visit.headers, &state, &pending, self.now(), entropy)?;
+            let limits = (self.now(), self.config.sign_in_limit);
+            let lines = login_state::remember(&visit.headers, &state, &pending, limits, entropy)?;
             Ok((url, lines))
         });
         match outcome {
@@ -116,7 +118,9 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, visit: Visit) -> Respo
         Err(fault) => return unreferred(app.sign_in_failure(&visit, &fault, "/")),
     };
     let state = callback.state().map(|state| state.expose().to_owned()).unwrap_or_default();
-    let Some((pending, forget)) = login_state::take::<Pending>(&visit.headers, &state, app.now()) else {
+    let Some((pending, forget)) =
+        login_state::take::<Pending>(&visit.headers, &state, (app.now(), app.config.sign_in_limit))
+    else {
         return unreferred(stale(&app, &visit));
     };
     let return_to = pending.return_to.clone();
