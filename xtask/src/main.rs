@@ -28,6 +28,7 @@ cargo xtask COMMAND
   sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
   peers AREA  the same faults against other people's clients and ours (AREA: tokens)
+  soak MINUTES  the whole system under load, its clock sixty times faster
   bench AREA  other people's clients and ours, measured side by side (AREA: tokens)
 ";
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
         Some("sdk") => sdk::matrix(false),
+        Some("soak") if words.len() == 2 => sdk::soak(words[1]),
         Some("docs") => docs::write(),
         Some("install") => install::all(),
         _ => {

@@ -39,7 +39,7 @@ pub(crate) fn matrix(check: bool) -> Result<(), String> {
     let folder = run::root().join("target/conformance");
     let ready = folder.join("ready.json");
     let _ = std::fs::remove_file(&ready);
-    let mut system = start(&ready, &folder)?;
+    let mut system = start(&[], &ready, &folder)?;
     let outcomes = wait_for(&ready, &mut system).and_then(|ca| run_all(&languages, &ready, &ca));
     let outcomes = outcomes.and_then(|outcomes| Ok([outcomes, examples(&languages)?].concat()));
     let _ = system.kill();
@@ -72,11 +72,36 @@ fn node() -> Result<Language, String> {
     Ok(Language { interpreter: "node".into(), folder, scripts })
 }
 
-fn start(ready: &Path, folder: &Path) -> Result<Child, String> {
+/// `cargo xtask soak MINUTES`: the system under load with its clock sixty times faster.
+pub(crate) fn soak(minutes: &str) -> Result<(), String> {
+    let language = python()?;
+    run::run("cargo", &["build", "--quiet", "--release", "--package", "entrant"])?;
+    let folder = run::root().join("target/conformance");
+    let ready = folder.join("ready.json");
+    let _ = std::fs::remove_file(&ready);
+    let mut system = start(&["--time-lapse", "60"], &ready, &folder)?;
+    let soaked = wait_for(&ready, &mut system).and_then(|_| {
+        let mut command = Command::new(&language.interpreter);
+        command.arg(in_repository("conformance/soak/soak.py")).arg(minutes).env("ENTRANT_READY", &ready);
+        command.stdin(Stdio::null()).status().map_err(|error| error.to_string())
+    });
+    let _ = system.kill();
+    let _ = system.wait();
+    if soaked?.success() {
+        Ok(())
+    } else {
+        Err("the system did not stand it; see target/conformance/entrant.log".to_owned())
+    }
+}
+
+fn start(more: &[&str], ready: &Path, folder: &Path) -> Result<Child, String> {
     let log = std::fs::File::create(folder.join("entrant.log")).map_err(|error| error.to_string())?;
     let log_again = log.try_clone().map_err(|error| error.to_string())?;
-    Command::new(run::root().join("target/debug/entrant"))
-        .args(["dev", "--ports", "auto", "--ready-file"])
+    let built = if more.is_empty() { "target/debug/entrant" } else { "target/release/entrant" };
+    Command::new(run::root().join(built))
+        .args(["dev", "--ports", "auto"])
+        .args(more)
+        .arg("--ready-file")
         .arg(ready)
         .stdin(Stdio::null())
         .stdout(log)
