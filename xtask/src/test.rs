@@ -11,7 +11,7 @@ pub(crate) fn everything() -> Result<(), String> {
     alert_rules()?;
     attack_tool()?;
     clients()?;
-    run::run("cargo", &["test", "--workspace", "--features", "entrant-validate/axum"])
+    run::run("cargo", &["test", "--workspace", "--no-fail-fast", "--features", "entrant-validate/axum"])
 }
 
 /// The tool that forges tokens for the validator's test, from PyPI. Without a network the test says that it was

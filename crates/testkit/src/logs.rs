@@ -1,9 +1,10 @@
 //! Captured logs, and the scan that proves that no secret reached them.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use entrant_types::Secret;
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -14,10 +15,16 @@ pub struct Logs {
     _guard: DefaultGuard,
 }
 
+/// Never used, only alive. While a process has one subscriber alone, tracing decides whether an event is wanted at all
+/// by asking the thread that comes to it first, and remembers the answer: a test without `Logs` would silence it for
+/// the test with. With two it asks both.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 impl Logs {
     /// Starts capturing.
     #[must_use]
     pub fn capture() -> Self {
+        LazyLock::force(&SECOND);
         let buffer = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
