@@ -1,5 +1,10 @@
 //! The sidecar in front of a gate that closes every connection when its token ends: clients live through many tokens.
-#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may stop at a broken promise, and says what it skips"
+)]
 
 mod support;
 
