@@ -1,0 +1,6 @@
+//! Redis on Entra tokens: the same moments for redis-py, node-redis, the `redis` crate's own provider, and ours.
+
+pub mod client;
+pub mod peers;
+mod rows;
+mod stage;
