@@ -27,7 +27,7 @@ cargo xtask COMMAND
   docs     write the reference pages that come from code
   sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
-  peers AREA  the same faults against other people's clients and ours (AREA: tokens)
+  peers AREA  the same faults against other people's clients and ours (AREA: tokens, redis)
   soak MINUTES  the whole system under load, its clock sixty times faster
   bench AREA  other people's clients and ours, measured side by side (AREA: tokens)
 ";
