@@ -226,10 +226,10 @@ async fn lifetimes_come_as_strings_numbers_moments_and_not_at_all() {
 }
 
 #[tokio::test]
-async fn expires_on_is_read_by_the_endpoints_clock_where_ours_is_wrong() {
+async fn expires_on_is_read_by_the_endpoints_clock_from_the_end_of_its_second() {
     let body = r#"{"access_token":"the-token","expires_on":"1767229200"}"#;
     let token = answer(200, body, &[("date", "Wed, 31 Dec 2025 23:50:00 GMT")]).await.unwrap();
-    assert_eq!(token.lifetime.left(Stage::START).as_secs(), 4200);
+    assert_eq!(token.lifetime.left(Stage::START).as_secs(), 4199);
 }
 
 #[tokio::test]

@@ -113,11 +113,12 @@ pub fn parse_reply(reply: &HttpReply, now: Timestamp) -> Result<AccessToken, Fau
     Ok(AccessToken { secret: Secret::from(token), lifetime: lifetime(fields, reply, now) })
 }
 
-/// `expires_on` is a moment by the endpoint's clock, so it is measured from the endpoint's `Date`; and
-/// `expires_in` of a cached token may count from its issue. The shorter of the two is certain.
+/// `expires_on` is a moment by the endpoint's clock, so it is measured from the endpoint's `Date`, from the end
+/// of that second: both are cut to whole seconds, and a token of a few seconds must not be believed in beyond
+/// its end. `expires_in` of a cached token may count from its issue. The shorter of the two is certain.
 fn lifetime(fields: &Map<String, Value>, reply: &HttpReply, now: Timestamp) -> Lifetime {
     let span = seconds::span(fields.get("expires_in")).map(Duration::from_secs);
-    let there = http_date::date(reply).unwrap_or(now);
+    let there = http_date::date(reply).map_or(now, |date| date + Duration::from_secs(1));
     let until = seconds::moment(fields.get("expires_on")).map(|end| there.until(end));
     let left = match (span, until) {
         (Some(span), Some(until)) => span.min(until),
