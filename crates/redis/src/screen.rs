@@ -27,7 +27,7 @@ pub(crate) fn route(command: &Cmd) -> Result<Route, RedisError> {
     let Some(request) = Request::read(words.clone(), argc) else { return Ok(Route::Shared) };
     let why = match request.effect() {
         Effect::Plain if is_watch(&request.name) => "tasks share the connection: use a Lua script for check and set",
-        Effect::Plain => return Ok(Route::Shared),
+        Effect::Plain | Effect::Topology => return Ok(Route::Shared),
         Effect::Blocking => return Ok(if blocks(&request.name, words) { Route::Alone } else { Route::Shared }),
         Effect::Auth | Effect::Hello | Effect::Reset => "the connection's identity and protocol are kept by its driver",
         Effect::Multi | Effect::Exec | Effect::Discard => "use an atomic pipeline: it is sent as one piece",

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use entrant_relay::sidecar::{Listen, Listener, Sidecar, SidecarConfig, Upstream};
+use entrant_relay::sidecar::{Listen, Listener, NodeAddress, Sidecar, SidecarConfig, Upstream};
 use entrant_types::{Fault, Resource, Whose};
 
 use crate::ending::Ending;
@@ -60,6 +60,12 @@ fn config(settings: &Settings, around: &Surroundings) -> Result<SidecarConfig, F
         .map_err(|fault| settings.wrong(&variable::UPSTREAM, &fault.what))?;
     let mut config = SidecarConfig::new(upstream);
     config.sharing = settings.word(&variable::SHARING, &[("on", true), ("off", false)])? == Some(true);
+    let policies =
+        [("off", None), ("public-name", Some(NodeAddress::PublicName)), ("announced", Some(NodeAddress::Announced))];
+    config.cluster = settings.word(&variable::CLUSTER, &policies)?.flatten();
+    if config.sharing && config.cluster.is_some() {
+        return Err(settings.wrong(&variable::SHARING, "a cluster's connections are not shared"));
+    }
     config.max_connections = settings.required_as(&variable::MAX_CONNECTIONS)?;
     config.min_drain = Duration::from_secs(settings.required_as::<u32>(&variable::MIN_DRAIN)?.into());
     config.max_drain = Duration::from_secs(settings.required_as::<u32>(&variable::MAX_DRAIN)?.into());

@@ -179,6 +179,7 @@ pub(crate) const ALL: &[&Variable] = &[
     &UPSTREAM,
     &LISTEN,
     &SHARING,
+    &CLUSTER,
     &MAX_CONNECTIONS,
     &MIN_DRAIN,
     &MAX_DRAIN,

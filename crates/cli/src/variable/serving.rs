@@ -50,6 +50,14 @@ pub(crate) const SHARING: Variable =
     Variable::new("sharing", "on|off", "Let clients share upstream connections where Redis allows it", &[RedisProxy])
         .env(&["ENTRANT_SHARING"])
         .default("off");
+pub(crate) const CLUSTER: Variable = Variable::new(
+    "cluster",
+    "off|public-name|announced",
+    "For the OSS cluster policy: a local port for every node, dialled by the upstream's name (Azure) or as announced",
+    &[RedisProxy],
+)
+.env(&["ENTRANT_CLUSTER"])
+.default("off");
 pub(crate) const MAX_CONNECTIONS: Variable =
     Variable::new("max-connections", "N", "Most clients at once; 0 for no limit but the system's", &[RedisProxy])
         .env(&["ENTRANT_MAX_CONNECTIONS"])

@@ -94,7 +94,12 @@ impl Machine {
     /// The command after `CLIENT REPLY SKIP`: it has no reply.
     fn admit_skipped(&mut self, effect: Effect) -> Verdict {
         match effect {
-            Effect::Plain | Effect::Blocking | Effect::Select | Effect::SetName | Effect::Tracking => {
+            Effect::Plain
+            | Effect::Blocking
+            | Effect::Select
+            | Effect::SetName
+            | Effect::Topology
+            | Effect::Tracking => {
                 self.tracking |= matches!(effect, Effect::Tracking);
                 self.unsettled = Some(self.slots.len());
                 Verdict::Forward
@@ -138,7 +143,13 @@ impl Machine {
                 return Verdict::Forward;
             }
             Effect::Tracking => self.tracking = true,
-            Effect::Plain | Effect::Multi | Effect::OneShot | Effect::Blocking | Effect::Select | Effect::SetName => {}
+            Effect::Plain
+            | Effect::Multi
+            | Effect::OneShot
+            | Effect::Blocking
+            | Effect::Select
+            | Effect::SetName
+            | Effect::Topology => {}
         }
         self.expect(Slot::Plain)
     }
@@ -177,6 +188,7 @@ impl Machine {
             }
             Effect::Unsubscribe(family) => return self.expect(Slot::Unsubscribe(family, confirmations)),
             Effect::Monitor => return self.expect(Slot::Monitor),
+            Effect::Topology => return self.expect(Slot::Topology),
             Effect::Foreign => {
                 self.go_opaque(Opaque::Foreign);
                 return Verdict::Forward;

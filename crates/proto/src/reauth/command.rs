@@ -85,6 +85,8 @@ pub enum Effect {
     Blocking,
     /// Another database.
     Select,
+    /// Where the nodes of a cluster are: `CLUSTER SLOTS`, `SHARDS`, `NODES`, `REPLICAS`.
+    Topology,
     /// Another connection name.
     SetName,
     /// Changes the protocol in ways that cannot be followed: replication, script debugger.
@@ -119,6 +121,7 @@ pub fn effect(name: &[u8], first: Option<&[u8]>, second: Option<&[u8]>, argc: u3
         b"BLPOP" | b"BRPOP" | b"BRPOPLPUSH" | b"BLMOVE" | b"BLMPOP" | b"BZPOPMIN" | b"BZPOPMAX" | b"BZMPOP"
         | b"XREAD" | b"XREADGROUP" | b"WAIT" | b"WAITAOF" => Effect::Blocking,
         b"SELECT" if argc == 2 => Effect::Select,
+        b"CLUSTER" if first.is_some_and(is_topology) => Effect::Topology,
         b"SYNC" | b"PSYNC" | b"REPLCONF" => Effect::Foreign,
         b"SCRIPT" if first.is_some_and(|word| word.eq_ignore_ascii_case(b"DEBUG")) => Effect::Foreign,
         _ => Effect::Plain,
@@ -137,6 +140,10 @@ fn client(first: &[u8], second: &[u8], argc: u32) -> Effect {
         Some(b"REPLY") if argc == 3 && second.eq_ignore_ascii_case(b"SKIP") => Effect::ReplySkip,
         _ => Effect::Plain,
     }
+}
+
+fn is_topology(word: &[u8]) -> bool {
+    [&b"SLOTS"[..], b"SHARDS", b"NODES", b"REPLICAS", b"SLAVES"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// The word in upper case; `None` when it is longer than any word that has an effect.

@@ -50,6 +50,7 @@ impl Opaque {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Plain,
+    Topology,
     Discard,
     Hello(Option<u8>),
     Reset,
@@ -172,6 +173,18 @@ impl Machine {
     #[must_use]
     pub const fn holds_client(&self) -> bool {
         self.attempt.is_some() || self.resetting || self.identity_lost || self.held || self.closing.is_some()
+    }
+
+    /// Whether the next frame that is not a push says where the nodes of a cluster are.
+    #[must_use]
+    pub fn expects_topology(&self) -> bool {
+        self.opaque.is_none() && self.slots.front() == Some(&Slot::Topology)
+    }
+
+    /// Whether the client has switched to RESP3.
+    #[must_use]
+    pub const fn is_resp3(&self) -> bool {
+        self.resp3
     }
 
     /// Whether a transaction is open.

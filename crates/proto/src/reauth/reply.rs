@@ -89,7 +89,7 @@ impl Machine {
             return self.lose_count();
         }
         match slot {
-            Slot::Plain | Slot::Local(_) => {}
+            Slot::Plain | Slot::Topology | Slot::Local(_) => {}
             Slot::Discard => self.multi |= error == Some("NOPERM"),
             Slot::Hello(version) => {
                 if let (None, Some(version)) = (error, version) {

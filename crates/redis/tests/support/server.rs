@@ -95,6 +95,11 @@ impl Redis {
         Self::spawn(port, arguments)
     }
 
+    /// On this port, with further arguments.
+    pub fn start_on(port: u16, arguments: &[String]) -> Option<Self> {
+        Self::spawn(port, arguments)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a test starts the real server")]
     fn spawn(port: u16, arguments: &[String]) -> Option<Self> {
         let spawned = std::process::Command::new("redis-server")

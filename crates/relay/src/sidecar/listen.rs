@@ -100,6 +100,14 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// Its port, if it is TCP.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
+            Self::Unix(..) => None,
+        }
+    }
+
     /// The same listener on the runtime of the calling task.
     pub(super) fn adopt(self) -> io::Result<Self> {
         Ok(match self {

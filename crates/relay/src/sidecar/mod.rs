@@ -7,6 +7,7 @@
 //! [`entrant_proto::reauth`].
 
 mod alarm;
+mod cluster;
 mod health;
 mod hello;
 mod listen;
@@ -30,10 +31,12 @@ use entrant_types::{Clock, Entropy, Fault, Outside};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use cluster::NodeAddress;
 pub use health::Health;
 pub use listen::{Listen, Listener};
 pub use upstream::Upstream;
 
+use cluster::Cluster;
 use session::Token;
 
 /// Limits and manners of a sidecar.
@@ -47,6 +50,9 @@ pub struct SidecarConfig {
     pub sharing: bool,
     /// With sharing: how many connections of each RESP version are shared.
     pub shared_connections: usize,
+    /// For a cluster that its clients must know as one (OSS policy): what is dialled for a node. `None`: one endpoint
+    /// serves all (Enterprise policy, or no cluster). With it nothing is shared.
+    pub cluster: Option<NodeAddress>,
     /// After the end was asked for, new clients are still served for so long: time for a load balancer to notice.
     pub min_drain: Duration,
     /// How long clients may then take to finish what is under way.
@@ -62,6 +68,7 @@ impl SidecarConfig {
             max_connections: 0,
             sharing: false,
             shared_connections: 1,
+            cluster: None,
             min_drain: Duration::ZERO,
             max_drain: Duration::from_secs(10),
         }
@@ -75,8 +82,9 @@ struct Shared {
     keeper: Keeper,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    connections: AtomicUsize,
+    connections: Arc<AtomicUsize>,
     listening: AtomicBool,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A sidecar. Cloning is cheap; a clone is the same sidecar.
@@ -97,11 +105,12 @@ impl Sidecar {
     pub fn build(config: SidecarConfig, keeper: Keeper, outside: &Outside) -> Self {
         let shared = Shared {
             upstream: config.upstream.clone(),
+            cluster: config.cluster.map(|policy| Arc::new(Cluster::new(policy))),
             config,
             keeper,
             clock: Arc::clone(&outside.clock),
             entropy: Arc::clone(&outside.entropy),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
             listening: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -114,7 +123,10 @@ impl Sidecar {
         let tasks = TaskTracker::new();
         let listening = TaskTracker::new();
         let serving = serve::Serving { tasks: tasks.clone(), draining: draining.clone(), aborting: aborting.clone() };
-        if self.shared.config.sharing {
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.begin(&self.shared.upstream, &listeners, &serving, &accepting, &listening);
+        }
+        if self.shared.config.sharing && self.shared.cluster.is_none() {
             if let Err(fault) = sharing::start(&self.shared, listeners, &serving, &accepting) {
                 tracing::error!(%fault, "the sidecar cannot serve");
                 return;
@@ -125,7 +137,6 @@ impl Sidecar {
                 listening.spawn(task);
             }
         }
-        listening.close();
         self.shared.listening.store(true, Ordering::Release);
         shutdown.cancelled().await;
         let clock = &self.shared.clock;
@@ -134,6 +145,7 @@ impl Sidecar {
         }
         self.shared.listening.store(false, Ordering::Release);
         accepting.cancel();
+        listening.close();
         listening.wait().await;
         draining.cancel();
         tasks.close();
@@ -187,6 +199,23 @@ impl Shared {
         let object_id = reauth::object_id(&token)?;
         let generation = self.keeper.snapshot().generation;
         Ok(Token { credential: Credential { generation, object_id, expires: token.lifetime.expires }, token })
+    }
+
+    /// The same for one node of the cluster.
+    fn for_node(&self, host: &str, port: u16) -> Self {
+        // The name in the certificate stays that of the whole.
+        let name = self.upstream.server_name.clone().unwrap_or_else(|| self.upstream.host.clone());
+        let upstream = Upstream { host: host.to_owned(), port, server_name: Some(name), ..self.upstream.clone() };
+        Self {
+            config: self.config.clone(),
+            upstream,
+            keeper: self.keeper.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            connections: Arc::clone(&self.connections),
+            listening: AtomicBool::new(true),
+            cluster: self.cluster.clone(),
+        }
     }
 
     fn is_full(&self) -> bool {

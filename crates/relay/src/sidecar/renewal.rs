@@ -84,7 +84,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.replies.restart(&bytes);
                 self.succession = None;
                 tracing::info!(server = %self.shared.upstream.address(), "a subscriber moved to a new Redis connection");
-                self.replies.advance(&mut self.machine, now);
+                self.advance_replies(now);
                 Ok(true)
             }
         }

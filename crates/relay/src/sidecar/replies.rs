@@ -1,12 +1,20 @@
 //! From Redis to the client: which bytes are the client's, and which answer what was injected.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BytesMut};
 use entrant_proto::reauth::{Delivery, Machine, Opaque};
 use entrant_proto::resp::{Kind, ReplyFramer, ReplyLimits, ReplyPiece};
 use entrant_types::Timestamp;
 
+use super::Shared;
+use super::cluster::Cluster;
+
 /// As much of a reply as is kept while it passes in pieces: enough for the kind of a message.
 const HEAD: usize = 512;
+
+/// The cluster whose nodes get local addresses, if it is one.
+pub(super) type Nodes<'a> = Option<(&'a Arc<Cluster>, &'a Arc<Shared>)>;
 
 /// What came of an `AUTH`.
 pub(super) type Settled = Delivery;
@@ -24,6 +32,8 @@ pub(super) struct Replies {
     head: Vec<u8>,
     /// A reply is passing in pieces.
     inside: bool,
+    /// A reply that will be replaced, as far as it has come.
+    kept: BytesMut,
     /// Answers of our own: they go after what is ready and before what follows.
     pub(super) answers: BytesMut,
 }
@@ -37,6 +47,7 @@ impl Replies {
             waiting: None,
             head: Vec::new(),
             inside: false,
+            kept: BytesMut::new(),
             answers: BytesMut::new(),
         }
     }
@@ -52,7 +63,7 @@ impl Replies {
     }
 
     /// Lets replies through until one of them settles an `AUTH`, or something must be written first.
-    pub(super) fn advance(&mut self, machine: &mut Machine, now: Timestamp) -> Option<Settled> {
+    pub(super) fn advance(&mut self, machine: &mut Machine, nodes: Nodes<'_>, now: Timestamp) -> Option<Settled> {
         loop {
             if !self.answers.is_empty() {
                 return None;
@@ -74,10 +85,16 @@ impl Replies {
                     }
                 },
             };
-            // What may be dropped must stand at the front of the buffer.
-            if piece.first && piece.last && piece.kind != Kind::Push && machine.expects_own() && self.ready > 0 {
+            let whole = piece.first && piece.last && piece.kind != Kind::Push;
+            let place = nodes.is_some() && self.tells_a_place(&piece, machine);
+            // What may be dropped or replaced must stand at the front of the buffer.
+            if self.ready > 0 && (place || (whole && machine.expects_own())) {
                 self.waiting = Some(piece);
                 return None;
+            }
+            if place {
+                self.replace(piece, machine, nodes, now);
+                continue;
             }
             if let Some(settled) = self.pass(piece, machine, now) {
                 return Some(settled);
@@ -105,6 +122,30 @@ impl Replies {
         {
             self.answers.extend_from_slice(answer.bytes());
         }
+    }
+
+    /// Whether a reply says where a node of the cluster is.
+    fn tells_a_place(&self, piece: &ReplyPiece, machine: &Machine) -> bool {
+        let bytes = self.buffer.get(self.ready..).unwrap_or_default();
+        let redirects = bytes.starts_with(b"-MOVED ") || bytes.starts_with(b"-ASK ");
+        piece.kind != Kind::Push && (machine.expects_topology() || (piece.first && piece.last && redirects))
+    }
+
+    /// Keeps such a reply until it is whole, and sends it on with local addresses.
+    fn replace(&mut self, piece: ReplyPiece, machine: &mut Machine, nodes: Nodes<'_>, now: Timestamp) {
+        self.inside = !piece.last;
+        self.kept.extend_from_slice(self.buffer.get(..piece.len).unwrap_or_default());
+        self.buffer.advance(piece.len);
+        if !piece.last {
+            return;
+        }
+        let (kept, topology) = (std::mem::take(&mut self.kept), machine.expects_topology());
+        machine.reply(&kept, now);
+        let local = nodes.and_then(|(cluster, shared)| {
+            let redirected = cluster.redirection(shared, &kept).map(|line| BytesMut::from(&line[..]));
+            redirected.or_else(|| topology.then(|| cluster.reply(shared, &kept, machine.is_resp3())).flatten())
+        });
+        self.answers.extend_from_slice(local.as_deref().unwrap_or(&kept));
     }
 
     fn pass(&mut self, piece: ReplyPiece, machine: &mut Machine, now: Timestamp) -> Option<Settled> {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use entrant_proto::reauth::{self, CloseReason, Credential, Machine, Step};
+use entrant_proto::reauth::{self, CloseReason, Credential, Delivery, Machine, Step};
 use entrant_types::{AccessToken, BoxFuture, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
@@ -165,7 +165,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Poll::Pending => {}
             }
         }
-        while let Some(delivery) = self.replies.advance(&mut self.machine, now) {
+        while let Some(delivery) = self.advance_replies(now) {
             self.settled(&delivery);
             moved = true;
         }
@@ -174,6 +174,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Err(if self.client_gone { End::Client } else { End::Upstream });
         }
         Ok(moved | self.part()?)
+    }
+
+    pub(super) fn advance_replies(&mut self, now: Timestamp) -> Option<Delivery> {
+        let nodes = self.shared.cluster.as_ref().map(|cluster| (cluster, &self.shared));
+        self.replies.advance(&mut self.machine, nodes, now)
     }
 
     /// Says the last word to a client that does not speak RESP, once its turn has come.
