@@ -1,5 +1,4 @@
 //! Whatever client and server say, the re-AUTH machine does not panic and keeps the quiet rule.
-#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 
 use std::time::Duration;
 
