@@ -18,6 +18,8 @@ use crate::transport;
 
 /// A wait without an end, as clocks have none.
 const IDLE: Duration = Duration::from_secs(3600);
+/// A program has few subscribers, and keepers spread programs: a new token is used as soon as it is there.
+const AT_ONCE: f64 = 0.0;
 /// Events read ahead of the program, beside those in its queue.
 const READ_AHEAD: usize = 256;
 
@@ -87,8 +89,8 @@ impl SubscriberDriver {
         let opened = transport::open(&self.shared.config, &token, object_id).await;
         count_auth("connect", opened.as_ref().err());
         let credential = Credential { generation, object_id, expires: token.lifetime.expires };
-        let (phase, now) = (self.shared.entropy.fraction(), self.shared.clock.now());
-        let mut feed = Feed::start(opened?, credential, token, phase, now).await?;
+        let now = self.shared.clock.now();
+        let mut feed = Feed::start(opened?, credential, token, AT_ONCE, now).await?;
         metrics::gauge!(metric::REDIS_CONNECTIONS).increment(1.0);
         for ((_, name), family) in &self.wanted {
             let order = Order { family: *family, name: name.clone(), subscribe: true, done: oneshot::channel().0 };
