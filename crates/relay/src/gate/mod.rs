@@ -14,7 +14,6 @@ mod login;
 mod registry;
 mod relay;
 mod users;
-mod verdicts;
 
 use std::collections::BTreeMap;
 use std::fmt;
