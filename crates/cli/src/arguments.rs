@@ -77,7 +77,8 @@ pub(crate) fn root() -> clap::Command {
             subcommand(Command::EmulatorCheck)
                 .arg(Arg::new("command").value_name("FILE").help("The seed file").required(true).num_args(1)),
         )
-        .subcommand(subcommand(Command::EmulatorTail));
+        .subcommand(subcommand(Command::EmulatorTail))
+        .subcommand(subcommand(Command::EmulatorDoctor));
     let plain = [Command::Dev, Command::Web, Command::Api, Command::RedisProxy, Command::RedisGate];
     clap::Command::new("entrant")
         .version(env!("CARGO_PKG_VERSION"))

@@ -38,7 +38,7 @@ const PROFILES: &[(&str, Profile)] = &[
     ("workload", Profile::Workload),
     ("service-principal", Profile::ServicePrincipal),
 ];
-const LANGUAGES: &[(&str, Language)] = &[
+pub(crate) const LANGUAGES: &[(&str, Language)] = &[
     ("any", Language::Any),
     ("python", Language::Python),
     ("node", Language::Node),

@@ -21,7 +21,7 @@ enum Format {
 pub(crate) fn log(settings: &Settings) -> Result<(), Fault> {
     let quiet = match settings.command() {
         // Its report says it all.
-        Command::Doctor => "off",
+        Command::Doctor | Command::EmulatorDoctor => "off",
         Command::Token
         | Command::EmulatorEnv
         | Command::EmulatorRun

@@ -40,6 +40,7 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::EmulatorEnv => emulator::env(&settings),
         Command::EmulatorRun => emulator::run_command(&settings, &parsed.rest).await,
         Command::EmulatorCheck => watch::check(&parsed.rest),
+        Command::EmulatorDoctor => doctor::sdk::run(&settings).await,
         Command::EmulatorTail => watch::tail(&settings).await,
     };
     ending.unwrap_or_else(Ending::from)

@@ -5,6 +5,7 @@ mod identity;
 mod lint;
 mod redis;
 mod report;
+pub(crate) mod sdk;
 
 use std::time::Duration;
 

@@ -14,6 +14,8 @@ pub(super) enum Finding {
     Failed(Box<Fault>),
     /// It could not be tried; why.
     Skipped(String),
+    /// Nothing was tried: what a person should know.
+    Note(String),
 }
 
 /// All results, in the order of the checks.
@@ -47,6 +49,7 @@ impl Report {
                 Finding::Warning(what, fix) => ("warning", what.clone(), Some(fix.clone())),
                 Finding::Failed(fault) => ("FAILED ", coded(fault), Some(fault.fix.clone())),
                 Finding::Skipped(why) => ("skipped", why.clone(), None),
+                Finding::Note(what) => ("note   ", what.clone(), None),
             };
             text.push_str(&format!("  {mark}  {check:<20}  {what}\n"));
             if let Some(fix) = fix.filter(|fix| !fix.is_empty()) {
@@ -55,7 +58,7 @@ impl Report {
         }
         let failed = self.0.iter().filter(|(_, finding)| matches!(finding, Finding::Failed(_))).count();
         text.push_str(&match failed {
-            0 => "\n  Every hop works.\n\n".to_owned(),
+            0 => "\n  Nothing is wrong.\n\n".to_owned(),
             1 => "\n  One check failed.\n\n".to_owned(),
             many => format!("\n  {many} checks failed; mend them from the top.\n\n"),
         });
@@ -74,6 +77,7 @@ fn entry(check: &str, finding: &Finding) -> Value {
         Finding::Ok(how) => json!({ "name": check, "result": "ok", "detail": how }),
         Finding::Warning(what, fix) => json!({ "name": check, "result": "warning", "detail": what, "fix": fix }),
         Finding::Skipped(why) => json!({ "name": check, "result": "skipped", "detail": why }),
+        Finding::Note(what) => json!({ "name": check, "result": "note", "detail": what }),
         Finding::Failed(fault) => {
             let codes: Vec<String> = fault.codes.iter().map(ToString::to_string).collect();
             json!({

@@ -1,10 +1,12 @@
 //! Settings of who we are and whom we trust.
 
-use super::Command::{Api, Doctor, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token, Web};
+use super::Command::{
+    Api, Doctor, EmulatorDoctor, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token, Web,
+};
 use super::{Command, Kind, Variable};
 
 const ATTACHABLE: &[Command] =
-    &[Web, Api, RedisProxy, RedisGate, EmulatorEnv, EmulatorRun, EmulatorTail, Token, Doctor];
+    &[Web, Api, RedisProxy, RedisGate, EmulatorEnv, EmulatorRun, EmulatorTail, EmulatorDoctor, Token, Doctor];
 const NETWORKED: &[Command] = &[Web, Api, RedisProxy, RedisGate, Token, Doctor];
 const CREDENTIALS: &[Command] = &[Web, RedisProxy, Token, Doctor];
 

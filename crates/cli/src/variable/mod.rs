@@ -49,6 +49,7 @@ pub(crate) enum Command {
     EmulatorRun,
     EmulatorCheck,
     EmulatorTail,
+    EmulatorDoctor,
     Token,
     Doctor,
 }
@@ -65,6 +66,7 @@ impl Command {
         Self::EmulatorRun,
         Self::EmulatorCheck,
         Self::EmulatorTail,
+        Self::EmulatorDoctor,
         Self::Token,
         Self::Doctor,
     ];
@@ -82,6 +84,7 @@ impl Command {
             Self::EmulatorRun => "emulator run",
             Self::EmulatorCheck => "emulator check",
             Self::EmulatorTail => "emulator tail",
+            Self::EmulatorDoctor => "emulator doctor",
             Self::Token => "token",
             Self::Doctor => "doctor",
         }
@@ -100,6 +103,7 @@ impl Command {
             Self::EmulatorRun => "Run a command with that environment, with an emulator of its own unless attached",
             Self::EmulatorCheck => "Say what is wrong or odd about a seed file, a sentence each",
             Self::EmulatorTail => "Show what goes over the wire at a running emulator, as it happens",
+            Self::EmulatorDoctor => "Say whether SDKs started from this shell would find the emulator and trust it",
             Self::Token => "Acquire a token with any credential source, say where it came from, show its claims",
             Self::Doctor => "Check every hop and say what to change",
         }

@@ -1,7 +1,8 @@
 //! Settings of what is served, where, and how it is shown.
 
 use super::Command::{
-    Api, Dev, Doctor, Emulator, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token, Web,
+    Api, Dev, Doctor, Emulator, EmulatorDoctor, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token,
+    Web,
 };
 use super::{Command, Kind, Variable};
 
@@ -111,7 +112,8 @@ pub(crate) const SCOPE: Variable =
     Variable::new("scope", "SCOPE", "What the token is for, such as https://redis.azure.com/.default", &[Token])
         .env(&["ENTRANT_SCOPE"])
         .default("https://redis.azure.com/.default");
-pub(crate) const JSON: Variable = Variable::new("json", "", "Print JSON", &[Token, Doctor]).kind(Kind::Switch);
+pub(crate) const JSON: Variable =
+    Variable::new("json", "", "Print JSON", &[Token, Doctor, EmulatorDoctor]).kind(Kind::Switch);
 pub(crate) const RAW: Variable = Variable::new("raw", "", "Print the token itself", &[Token]).kind(Kind::Switch);
 pub(crate) const WATCH: Variable =
     Variable::new("watch", "", "Stay and show every renewal", &[Token]).kind(Kind::Switch);
@@ -134,7 +136,7 @@ pub(crate) const LANG: Variable = Variable::new(
     "lang",
     "LANGUAGE",
     "For which language's SDK: any, python, node, java, dotnet, go or rust",
-    &[EmulatorEnv, EmulatorRun],
+    &[EmulatorEnv, EmulatorRun, EmulatorDoctor],
 )
 .default("any");
 pub(crate) const SHELL: Variable =

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::process::{Entrant, run};
+use crate::process::{Entrant, run, run_with};
 use crate::sign_in;
 
 /// The results by check, from `doctor --json` with more arguments.
@@ -66,4 +66,42 @@ fn each_illness_is_found_where_it_is_and_nowhere_else() {
     let same = system.fact("client_id").to_owned();
     let result = examine(&system, &["--managed-identity-client-id", &same], 1);
     assert!(result("configuration").contains("federation_same_client_id"), "{}", result("configuration"));
+}
+
+/// What `emulator doctor --json` says in an environment, check by check.
+fn examine_shell(system: &Entrant, environment: &[(&str, &str)], code: i32) -> String {
+    let ended = run_with(&["emulator", "doctor", "--json", "--attach", &system.ready_file()], environment);
+    assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
+    sign_in::no_token_in(&ended.stdout);
+    assert!(!ended.stdout.contains(system.fact("identity_header")), "the header is a secret: {}", ended.stdout);
+    ended.stdout
+}
+
+#[test]
+fn a_shell_with_the_emulators_environment_is_healthy_for_every_profile() {
+    let system = Entrant::start(&["dev", "--ports", "auto"]);
+    for profile in ["app-service", "imds", "workload", "service-principal"] {
+        let ready = system.ready_file();
+        let env = run(&["emulator", "env", "--profile", profile, "--shell", "dotenv", "--attach", &ready]);
+        let variables: Vec<(&str, &str)> = env.stdout.lines().filter_map(|line| line.split_once('=')).collect();
+        let report = examine_shell(&system, &variables, 0);
+        assert!(report.contains(&format!("{profile}, of this emulator")), "{report}");
+        assert!(!report.contains("\"warning\""), "{report}");
+    }
+}
+
+#[test]
+fn a_bare_and_a_confused_shell_are_told_what_to_set() {
+    let system = Entrant::start(&["dev", "--ports", "auto"]);
+    let bare = examine_shell(&system, &[], 1);
+    assert!(bare.contains("No variable names a credential") && bare.contains("retries for 82 s"), "{bare}");
+    let (endpoint, header) = (system.fact("identity_endpoint"), system.fact("identity_header"));
+    let both = [
+        ("IDENTITY_ENDPOINT", endpoint),
+        ("IDENTITY_HEADER", header),
+        ("AZURE_FEDERATED_TOKEN_FILE", "elsewhere"),
+        ("HTTPS_PROXY", "http://127.0.0.1:9"),
+    ];
+    let confused = examine_shell(&system, &both, 1);
+    assert!(confused.contains("unset AZURE_FEDERATED_TOKEN_FILE") && confused.contains("NO_PROXY"), "{confused}");
 }
