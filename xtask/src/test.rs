@@ -10,6 +10,7 @@ pub(crate) fn everything() -> Result<(), String> {
     run::run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     alert_rules()?;
     attack_tool()?;
+    accessibility_tool()?;
     clients()?;
     run::run("cargo", &["test", "--workspace", "--no-fail-fast", "--features", "entrant-validate/axum"])
 }
@@ -20,6 +21,17 @@ fn attack_tool() -> Result<(), String> {
     match packages::python("target/conformance/tokens", "conformance/tokens/requirements.txt") {
         Err(error) if !run::is_ci() => {
             println!("The attack tool's test will be skipped: {error}");
+            Ok(())
+        }
+        installed => installed.map(|_| ()),
+    }
+}
+
+/// What looks at the pages, from npm.
+fn accessibility_tool() -> Result<(), String> {
+    match packages::node("target/conformance/axe", "conformance/axe") {
+        Err(error) if !run::is_ci() => {
+            println!("The pages' accessibility will not be checked: {error}");
             Ok(())
         }
         installed => installed.map(|_| ()),

@@ -125,6 +125,17 @@ impl Browser {
         self.post("execute/sync", &json!({"script": format!("return {expression}"), "args": []}))
     }
 
+    /// What a script hands to its last argument, a function, when it is done.
+    pub(crate) fn value_later(&self, script: &str) -> Value {
+        self.post("execute/async", &json!({"script": script, "args": []}))
+    }
+
+    /// Presses a key wherever the focus is.
+    pub(crate) fn key(&self, key: char) {
+        let press = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
+        self.post("actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": press}]}));
+    }
+
     /// Sets the size of the window, in CSS pixels.
     pub(crate) fn resize(&self, width: u32, height: u32) {
         self.post("window/rect", &json!({"width": width, "height": height}));

@@ -10,6 +10,7 @@
     reason = "these tests stand outside the product: they start processes, wait for them, and stop at a broken promise"
 )]
 
+mod accessibility;
 mod assertions;
 mod bad_input;
 mod browser;

@@ -2,10 +2,12 @@
 
 use crate::journal::Entry;
 
-const LANE: usize = 190;
+const LANE: usize = 180;
 const FIRST_LANE: usize = 140;
 const TOP: usize = 64;
 const ROW: usize = 62;
+/// Width of a letter of a label, rounded up (12 px monospaced type: 7.2 px).
+const GLYPH: usize = 8;
 /// Lanes and rows beyond this are not drawn; the list under the diagram has everything.
 const MOST_LANES: usize = 10;
 const MOST_ROWS: usize = 80;
@@ -62,14 +64,16 @@ pub(super) fn diagram(entries: &[Entry]) -> Diagram {
             from: x(from),
             to: x(to),
             text: x(from.min(to)) + 8,
-            what: times(shortened(&entry.what, 60), entry.times),
+            what: times(shortened(&entry.what, 90), entry.times),
             answer: answer(entry),
             failed: entry.code.is_some() || entry.status >= 400,
         });
     }
     let foot = TOP + rows.len() * ROW + 8;
     let lanes: Vec<Lane> = names.into_iter().enumerate().map(|(index, name)| Lane { name, x: x(index) }).collect();
-    let width = FIRST_LANE + lanes.len().max(1) * LANE + 60;
+    // A long label at the last lanes makes the picture wider, in place of being cut off.
+    let reach = |row: &Row| row.text + row.what.chars().count().max(row.answer.chars().count()) * GLYPH;
+    let width = rows.iter().map(reach).max().unwrap_or(0).max(FIRST_LANE + lanes.len().saturating_sub(1) * LANE + 84) + 16;
     Diagram { width, height: foot + 16, foot, lanes, rows }
 }
 
@@ -149,6 +153,14 @@ mod tests {
         ];
         let names: Vec<String> = diagram(&entries).lanes.into_iter().map(|lane| lane.name).collect();
         assert_eq!(names, ["browser", "web-app", "identity endpoint", "Entra", "API", "Redis"]);
+    }
+
+    #[test]
+    fn a_long_label_at_the_last_lane_is_inside_the_picture() {
+        let long = "AUTH as 00000000-0000-0000-0000-000000000000 on a new connection";
+        let diagram = diagram(&[Entry::new("web-app", "Redis", long)]);
+        let row = &diagram.rows[0];
+        assert!(diagram.width >= row.text + row.what.chars().count() * 8, "{} px", diagram.width);
     }
 
     #[test]
