@@ -141,7 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreachable_backend_is_said_at_once() {
-        let fault = check(&Backend::Tcp { host: "127.0.0.1".to_owned(), port: 1, admin: None }).await.unwrap_err();
+        let fault =
+            check(&Backend::Tcp { host: "127.0.0.1".to_owned(), port: 1, admin: None, tls: None }).await.unwrap_err();
         assert!(fault.is("redis_unreachable") && fault.what.contains("redis://127.0.0.1:1"), "{fault}");
     }
 }

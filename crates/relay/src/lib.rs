@@ -4,3 +4,4 @@ pub mod assignments;
 pub mod gate;
 pub mod sidecar;
 pub mod store;
+mod topology;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 #![expect(clippy::disallowed_methods, reason = "a test runs other programs")]
 
+mod cluster_support;
 #[expect(dead_code, reason = "the harness of all sidecar tests")]
 mod sidecar_support;
 
@@ -9,58 +10,24 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
+use cluster_support::{Node, three_nodes};
 use entrant_relay::sidecar::{NodeAddress, SidecarConfig, Upstream};
-use sidecar_support::server::{Redis, oid};
+use sidecar_support::server::{self, oid};
 use sidecar_support::{Client, Running};
 
-/// A node with a folder of its own, removed at the end.
-struct Node(Option<Redis>, std::path::PathBuf);
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.0 = None;
-        let _ = std::fs::remove_dir_all(&self.1);
-    }
-}
-
-/// Two more nodes, and a sidecar whose upstream is the first. Tokens change every second or so.
+/// A sidecar whose upstream is the first node. Tokens change every second or so.
 fn start() -> Option<(Running, [Node; 3])> {
-    let node = || {
-        // Its bus listens ten thousand ports higher.
-        let port = (0..50)
-            .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
-            .find(|port| *port < 50_000)?;
-        let folder = std::env::temp_dir().join(format!("entrant-cluster-{port}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let words = ["--cluster-enabled", "yes", "--dir", folder.to_str().unwrap()];
-        let node = Redis::start_on(port, &words.map(str::to_owned))?;
-        let allowed = node.admin(&format!("ACL SETUSER {} on nopass ~* &* +@all", oid(1)));
-        assert_eq!(allowed, "+OK\r\n");
-        Some(Node(Some(node), folder))
-    };
-    let mut nodes = [node()?, node()?, node()?];
-    let addresses = nodes.each_ref().map(|node| format!("127.0.0.1:{}", port(node)));
-    let made = Command::new("redis-cli").args(["--cluster", "create"]).args(&addresses).arg("--cluster-yes").output();
-    assert!(made.unwrap().status.success());
-    for node in &nodes {
-        while !node.0.as_ref()?.admin("CLUSTER INFO").contains("cluster_state:ok") {
-            std::thread::yield_now();
-        }
-    }
+    let mut nodes = three_nodes()?;
     let first = nodes[0].0.take()?;
     let upstream = Upstream::parse(&format!("127.0.0.1:{}", first.port), None).unwrap();
     let config = SidecarConfig { cluster: Some(NodeAddress::PublicName), ..SidecarConfig::new(upstream) };
     Some((Running::start_with(first, Duration::from_secs(60), config, "127.0.0.1:0"), nodes))
 }
 
-fn port(node: &Node) -> u16 {
-    node.0.as_ref().unwrap().port
-}
-
 #[test]
 fn case_17_sidecar_a_redirected_client_finds_every_node_through_the_sidecar_on_the_newest_token() {
     let Some((running, others)) = start() else { return };
-    let upstream: BTreeSet<u16> = [running.server.port, port(&others[1]), port(&others[2])].into();
+    let upstream: BTreeSet<u16> = [running.server.port, others[1].port(), others[2].port()].into();
     let mut client = running.connect();
     client.send(b"CLUSTER SLOTS\r\nPING\r\n");
     let mut ports = BTreeSet::new();

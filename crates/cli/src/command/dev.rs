@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use entrant_emulator::Emulator;
 use entrant_relay::assignments::{AccessString, Assignment, AssignmentMap, Assignments};
-use entrant_relay::gate::Backend;
+use entrant_relay::gate::{Backend, GateConfig};
 use entrant_relay::store::{Store, StoreConfig};
 use entrant_types::Fault;
 use tokio::net::TcpListener;
@@ -72,7 +72,7 @@ async fn backend(
     process: &mut Process,
 ) -> Result<Backend, Fault> {
     if let Some(url) = settings.text(&variable::REDIS_URL) {
-        let backend = Backend::parse(url, &around.outside)?;
+        let backend = Backend::parse(url, &around.outside, &around.tls)?;
         backend::check(&backend).await?;
         // As the backend prints itself: without the credentials that the URL may hold.
         process.ready.redis_backend = Some(backend.to_string());
@@ -99,7 +99,8 @@ fn serve_gate(
     for fact in emulator.facts().redis_assignments {
         map.insert(fact.object_id, Assignment { access: AccessString::parse(&fact.access)?, name: Some(fact.name) });
     }
-    let inner = part::gate::Inner { backend, assignments: Assignments::new(map), tls: emulator.server_tls() };
+    let (assignments, config) = (Assignments::new(map), GateConfig::default());
+    let inner = part::gate::Inner { backend, assignments, tls: emulator.server_tls(), config };
     let (gate, _keys) = part::gate::build(&Settings::lent(Command::RedisGate, &process.ready), around, inner)?;
     process.serve_gate(Stage::Back, gate, listener);
     Ok(())

@@ -19,6 +19,7 @@ pub(crate) struct Inner {
     pub(crate) backend: Backend,
     pub(crate) assignments: Assignments,
     pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) config: GateConfig,
 }
 
 /// The gate, and the keys that it will judge tokens by.
@@ -41,7 +42,7 @@ pub(crate) fn build(settings: &Settings, around: &Surroundings, inner: Inner) ->
     let policy = Policy::new(around.world, issuers, audiences, tenants);
     let keys = trusted::keys(&authority, around.world, &around.outside);
     let validator = Arc::new(Validator::new(policy, keys.clone(), Arc::clone(&around.outside.clock)));
-    let Inner { backend, assignments, tls } = inner;
+    let Inner { backend, assignments, tls, config } = inner;
     let parts = GateParts { validator, assignments, backend, tls, outside: around.outside.clone() };
-    Ok((Gate::build(GateConfig::default(), parts)?, keys))
+    Ok((Gate::build(config, parts)?, keys))
 }

@@ -86,7 +86,7 @@ pub(crate) const RUN_CONNECTION_TEST: Variable = Variable::new(
 pub(crate) const BACKEND: Variable = Variable::new(
     "backend",
     "BACKEND",
-    "The Redis behind the gate: redis://HOST:PORT, unix:PATH or embedded",
+    "The Redis behind the gate: redis://HOST:PORT, rediss://HOST:PORT for TLS, unix:PATH or embedded",
     &[RedisGate],
 )
 .env(&["ENTRANT_BACKEND"])
@@ -98,6 +98,20 @@ pub(crate) const ASSIGNMENTS: Variable = Variable::new(
     &[RedisGate],
 )
 .env(&["ENTRANT_ASSIGNMENTS"]);
+pub(crate) const CLUSTER_HOST: Variable = Variable::new(
+    "cluster-host",
+    "NAME",
+    "The backend is a node of a Redis Cluster: the gate's name for clients, who find a port of it for every node",
+    &[RedisGate],
+)
+.env(&["ENTRANT_CLUSTER_HOST"]);
+pub(crate) const CLUSTER_PORTS: Variable =
+    Variable::new("cluster-ports", "PORT", "The first of the nodes' ports; 0 for any that are free", &[RedisGate])
+        .env(&["ENTRANT_CLUSTER_PORTS"])
+        .default("8500");
+pub(crate) const ERR_PREFIX: Variable =
+    Variable::new("err-prefix", "", "Refuse with ERR WRONGPASS, as some managed services do", &[RedisGate])
+        .kind(Kind::Switch);
 pub(crate) const ISSUER: Variable =
     Variable::new("issuer", "URL", "An issuer whose tokens are accepted (default: those of the tenant)", &[RedisGate])
         .env(&["ENTRANT_ISSUER"])

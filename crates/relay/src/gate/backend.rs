@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use entrant_proto::resp::{Value, encode_command};
 use entrant_types::{Code, Fault, Outside, Retry, Secret, Whose};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 use crate::store::Store;
 
@@ -30,7 +33,7 @@ pub enum Backend {
     Embedded(Store),
     /// A Redis or Valkey on a Unix socket.
     Unix(PathBuf),
-    /// A Redis or Valkey on plain TCP, on this machine or on a trusted network.
+    /// A Redis or Valkey on TCP: by TLS, or plain on this machine or on a trusted network.
     Tcp {
         /// Host name or address.
         host: String,
@@ -38,6 +41,8 @@ pub enum Backend {
         port: u16,
         /// The administrator that the gate logs in as to keep its ACL users, if `default` may not.
         admin: Option<(String, Secret)>,
+        /// TLS and the name that the certificate must have; the same name for every node of a cluster.
+        tls: Option<(Arc<rustls::ClientConfig>, String)>,
     },
 }
 
@@ -47,22 +52,24 @@ impl fmt::Display for Backend {
         match self {
             Self::Embedded(_) => f.write_str("embedded"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp { host, port, .. } => write!(f, "redis://{host}:{port}"),
+            Self::Tcp { host, port, tls: None, .. } => write!(f, "redis://{host}:{port}"),
+            Self::Tcp { host, port, tls: Some(_), .. } => write!(f, "rediss://{host}:{port}"),
         }
     }
 }
 
 impl Backend {
-    /// Reads `embedded`, `unix:PATH` or `redis://[USER:PASSWORD@]HOST[:PORT]`.
+    /// Reads `embedded`, `unix:PATH`, `redis://[USER:PASSWORD@]HOST[:PORT]`, or the same with `rediss` for TLS, which
+    /// `tls` says how to speak.
     ///
     /// # Errors
     /// When it is none of them.
-    pub fn parse(text: &str, outside: &Outside) -> Result<Self, Fault> {
+    pub fn parse(text: &str, outside: &Outside, tls: &Arc<rustls::ClientConfig>) -> Result<Self, Fault> {
         let bad = || {
             Fault::new(
                 Whose::Configuration,
                 "The Redis behind the gate is not given in a form that can be used.",
-                "Write embedded, unix:PATH or redis://[USER:PASSWORD@]HOST[:PORT].",
+                "Write embedded, unix:PATH, redis://[USER:PASSWORD@]HOST[:PORT] or rediss:// for TLS.",
             )
             .retry(Retry::Never)
             .code(Code::Entrant("bad_backend"))
@@ -73,7 +80,12 @@ impl Backend {
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
             return Ok(Self::Unix(path.into()));
         }
-        let rest = text.strip_prefix("redis://").ok_or_else(bad)?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+        let by_tls = match scheme {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(bad()),
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (admin, address) = match rest.rsplit_once('@') {
             None => (None, rest),
@@ -91,7 +103,18 @@ impl Backend {
         if host.is_empty() || host.contains(['/', '@', ':']) && !host.contains("::") {
             return Err(bad());
         }
-        Ok(Self::Tcp { host: host.to_owned(), port, admin })
+        let tls = by_tls.then(|| (Arc::clone(tls), host.to_owned()));
+        Ok(Self::Tcp { host: host.to_owned(), port, admin, tls })
+    }
+
+    /// The same for one node of its cluster; `None`: what is no server of a network has no nodes.
+    pub(super) fn node(&self, host: &str, port: u16) -> Option<Self> {
+        match self {
+            Self::Embedded(_) | Self::Unix(_) => None,
+            Self::Tcp { admin, tls, .. } => {
+                Some(Self::Tcp { host: host.to_owned(), port, admin: admin.clone(), tls: tls.clone() })
+            }
+        }
     }
 
     /// Opens a connection; nobody is logged in on it.
@@ -104,10 +127,16 @@ impl Backend {
                     Box::new(near)
                 }
                 Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
-                Self::Tcp { host, port, .. } => {
+                Self::Tcp { host, port, tls, .. } => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await?;
                     stream.set_nodelay(true)?;
-                    Box::new(stream)
+                    match tls {
+                        None => Box::new(stream),
+                        Some((config, name)) => {
+                            let name = ServerName::try_from(name.clone()).map_err(std::io::Error::other)?;
+                            Box::new(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?)
+                        }
+                    }
                 }
             })
         };
@@ -188,6 +217,9 @@ mod tests {
     #[test]
     fn a_backend_is_read_as_the_command_line_gives_it_and_shown_without_its_password() {
         let outside = Stage::new().outside();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = std::sync::Arc::new(tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
         for (text, shown) in [
             ("embedded", "embedded"),
             ("unix:/run/redis.sock", "unix:/run/redis.sock"),
@@ -196,20 +228,22 @@ mod tests {
             ("redis://admin:secret@127.0.0.1:7000", "redis://127.0.0.1:7000"),
             ("redis://:secret@127.0.0.1", "redis://127.0.0.1:6379"),
             ("redis://[::1]:7000", "redis://::1:7000"),
+            ("rediss://admin:secret@redis.example", "rediss://redis.example:6379"),
         ] {
-            assert_eq!(Backend::parse(text, &outside).unwrap().to_string(), shown);
+            assert_eq!(Backend::parse(text, &outside, &tls).unwrap().to_string(), shown);
         }
         for text in [
             "",
             "redis",
             "unix:",
             "redis://",
-            "rediss://localhost",
+            "http://localhost",
+            "rediss://",
             "redis://localhost:x",
             "redis://a:1:2",
             "redis://secret@host",
         ] {
-            let fault = Backend::parse(text, &outside).unwrap_err();
+            let fault = Backend::parse(text, &outside, &tls).unwrap_err();
             assert!(fault.is("bad_backend") && !fault.to_string().contains("secret"), "{text}");
         }
     }

@@ -7,12 +7,14 @@
 
 mod authenticate;
 mod backend;
+mod cluster;
 mod connection;
 mod credentials;
 mod faults;
 mod login;
 mod registry;
 mod relay;
+mod stand_in;
 mod users;
 
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entrant_types::{Clock, Fault, ObjectId, Outside, Retry, Whose, metric};
+use entrant_types::{Clock, Code, Fault, ObjectId, Outside, Retry, Whose, metric};
 use entrant_validate::Validator;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -29,14 +31,16 @@ use tokio_util::task::TaskTracker;
 
 pub use authenticate::{Identity, REDIS_APPLICATION_ID, REDIS_AUDIENCES, Refusal};
 pub use backend::Backend;
+pub use cluster::ClusterFront;
 pub use faults::{FaultSwitches, GateFaults};
 pub use registry::{CloseReason, ConnectionView};
 
 use crate::assignments::{AssignmentMap, Assignments};
 use authenticate::Authenticator;
+use cluster::Cluster;
 use faults::Tally;
 use registry::Registry;
-use users::Users;
+use users::{Passwords, Users};
 
 /// How long a gate that ends waits for its connections.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -57,6 +61,8 @@ pub struct GateConfig {
     pub idle_limit: Duration,
     /// Write `ERR WRONGPASS …` instead of `WRONGPASS …`; both are seen from Azure.
     pub err_prefix: bool,
+    /// For a Redis Cluster behind the gate. `None`: no cluster.
+    pub cluster: Option<ClusterFront>,
 }
 
 impl Default for GateConfig {
@@ -66,6 +72,7 @@ impl Default for GateConfig {
             auth_limit: Duration::from_secs(10),
             idle_limit: Duration::from_secs(600),
             err_prefix: false,
+            cluster: None,
         }
     }
 }
@@ -89,13 +96,14 @@ pub struct GateParts {
 struct Shared {
     config: GateConfig,
     clock: Arc<dyn Clock>,
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     assignments: Assignments,
     users: Users,
-    registry: Registry,
+    registry: Arc<Registry>,
     faults: FaultSwitches,
-    tally: Tally,
+    tally: Arc<Tally>,
     tls: TlsAcceptor,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A gate, not yet running.
@@ -113,21 +121,28 @@ impl Gate {
     /// Puts a gate together; nothing starts yet.
     ///
     /// # Errors
-    /// When a limit is zero.
+    /// When a limit is zero, or a cluster is asked for and the backend is no server of a network.
     pub fn build(config: GateConfig, parts: GateParts) -> Result<Self, Fault> {
         if config.max_connections == 0 || config.auth_limit.is_zero() || config.idle_limit.is_zero() {
             let what = "The gate's limits for connections, AUTH time and idle time must be above zero.";
             return Err(Fault::new(Whose::Configuration, what, "Give larger limits.").retry(Retry::Never));
         }
         let GateParts { validator, assignments, backend, tls, outside } = parts;
+        if config.cluster.is_some() && !matches!(backend, Backend::Tcp { .. }) {
+            let what = format!("The Redis behind the gate ({backend}) cannot be a cluster.");
+            return Err(Fault::new(Whose::Configuration, what, "Name one of its nodes: redis://HOST:PORT.")
+                .retry(Retry::Never)
+                .code(Code::Entrant("bad_backend")));
+        }
         let clock = outside.clock;
         let shared = Shared {
-            authenticator: Authenticator::new(validator, assignments.clone(), Arc::clone(&clock)),
+            authenticator: Arc::new(Authenticator::new(validator, assignments.clone(), Arc::clone(&clock))),
             users: Users::new(backend, &*outside.entropy),
-            registry: Registry::new(Arc::clone(&clock), config.idle_limit),
+            registry: Arc::new(Registry::new(Arc::clone(&clock), config.idle_limit)),
             faults: FaultSwitches::default(),
-            tally: Tally::default(),
+            tally: Arc::default(),
             tls: TlsAcceptor::from(tls),
+            cluster: config.cluster.clone().map(|front| Arc::new(Cluster::new(front))),
             assignments,
             clock,
             config,
@@ -146,6 +161,9 @@ impl Gate {
         let shared = self.shared;
         let tracker = TaskTracker::new();
         let connections = shutdown.child_token();
+        if let Some(cluster) = &shared.cluster {
+            cluster.begin(shared.users.backend(), listener.local_addr().ok(), (tracker.clone(), connections.clone()));
+        }
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = accept(&shared, &listener, &tracker, &connections) => {}
@@ -214,7 +232,9 @@ async fn keep_users(shared: &Shared) {
             .collect();
         let done = async {
             shared.users.remove(&gone).await?;
-            shared.users.set(&changed).await
+            // What an earlier process of this gate has left goes; what another gate has added since stays.
+            let first = in_force.is_empty();
+            shared.users.set(&changed, if first { Passwords::OnlyOurs } else { Passwords::OursToo }).await
         };
         match done.await {
             Ok(()) => {
@@ -239,10 +259,27 @@ async fn keep_users(shared: &Shared) {
 }
 
 impl Shared {
+    /// The same gate before another node of the cluster.
+    fn at(&self, backend: Backend) -> Self {
+        Self {
+            config: self.config.clone(),
+            clock: Arc::clone(&self.clock),
+            authenticator: Arc::clone(&self.authenticator),
+            assignments: self.assignments.clone(),
+            users: self.users.at(backend),
+            registry: Arc::clone(&self.registry),
+            faults: self.faults.clone(),
+            tally: Arc::clone(&self.tally),
+            tls: self.tls.clone(),
+            cluster: self.cluster.clone(),
+        }
+    }
+
     /// Makes the backend's user of one object id anew.
     async fn provision(&self, object_id: ObjectId) -> Result<(), Fault> {
         let assignment = self.assignments.get(object_id);
-        self.users.set(&assignment.map(|assignment| (object_id, assignment)).into_iter().collect()).await
+        let map = assignment.map(|assignment| (object_id, assignment)).into_iter().collect();
+        self.users.set(&map, Passwords::OursToo).await
     }
 
     fn count_closed(&self, reason: CloseReason) {

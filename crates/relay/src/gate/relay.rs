@@ -6,28 +6,27 @@
 //! outstanding. (A wrong AUTH would not do: Redis 7.2 to 8.x drops its reply while others are pending,
 //! redis/redis#15640.)
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::{Buf, BytesMut};
-use entrant_proto::resp::{ProtocolError, ReplyFramer, ReplyLimits, RequestFramer, RequestLimits, encode_command};
+use entrant_proto::resp::{
+    Args, ProtocolError, ReplyFramer, ReplyLimits, RequestFramer, RequestLimits, RequestPiece, encode_command,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::Shared;
 use super::backend::Stream;
+use super::cluster;
 use super::connection::Client;
 use super::credentials::{self, Command, Hello, Offered, backend_auth};
 use super::login::Login;
 use super::registry::{CloseReason, Live};
+use super::stand_in::{REFUSED, Signals, redirects};
 
 /// Room for one read: small while a connection is quiet, one or two TLS records' worth once a read filled it.
 const SMALL_READ: usize = 4 << 10;
 const LARGE_READ: usize = 32 << 10;
-
-/// Stands in for refused credentials: an option that HELLO does not know, which the error names.
-const REFUSED: &str = "refused-by-the-gate";
-/// What RESP2 subscribers get instead.
-const NOT_NOW: &[u8] = b"-ERR Can't execute 'hello'";
 
 /// How a relay ended.
 pub(super) enum End {
@@ -38,7 +37,7 @@ pub(super) enum End {
 
 /// Relays until one side ends. `first` is sent to the backend before anything else.
 pub(super) async fn relay(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     live: &Live,
     client: &mut Client,
     upstream: Box<dyn Stream>,
@@ -47,6 +46,7 @@ pub(super) async fn relay(
     let (client_read, client_write) = tokio::io::split(&mut client.stream);
     let (upstream_read, upstream_write) = tokio::io::split(upstream);
     let signals = Signals::default();
+    signals.resp3.store(Args::of(first).nth(1).is_some_and(|version| *version == *b"3"), Ordering::Release);
     let mut requests = Requests {
         shared,
         live,
@@ -73,51 +73,9 @@ pub(super) async fn relay(
     }
 }
 
-/// What the request side tells the reply side.
-#[derive(Debug, Default)]
-struct Signals {
-    /// RESET is on its way: its reply ends the relay.
-    resetting: AtomicBool,
-    /// How many refusals are on their way.
-    refused: AtomicU32,
-    /// Why the backend's hanging up is expected.
-    ending: OnceLock<CloseReason>,
-}
-
-impl Signals {
-    /// Whether replies are to be looked at at all.
-    fn are_up(&self) -> bool {
-        self.refused.load(Ordering::Acquire) > 0 || self.resetting.load(Ordering::Acquire)
-    }
-
-    /// A reply in which the error that stands in for a refusal is replaced by the refusal. The error is the whole
-    /// reply, or an element of what EXEC gives.
-    fn replaced(&self, frame: &[u8], refusal: &str) -> Option<Vec<u8>> {
-        if self.refused.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        let mut out = Vec::with_capacity(frame.len());
-        let mut found = 0;
-        if frame.starts_with(NOT_NOW) {
-            out.extend_from_slice(b"-ERR Can't execute 'auth'");
-            out.extend_from_slice(frame.get(NOT_NOW.len()..).unwrap_or_default());
-            found = 1;
-        } else if matches!(frame.first(), Some(b'-' | b'*')) {
-            for line in frame.split_inclusive(|byte| *byte == b'\n') {
-                let refused =
-                    line.starts_with(b"-") && line.windows(REFUSED.len()).any(|own| own == REFUSED.as_bytes());
-                found += u32::from(refused);
-                out.extend_from_slice(if refused { refusal.as_bytes() } else { line });
-            }
-        }
-        self.refused.fetch_sub(found.min(self.refused.load(Ordering::Acquire)), Ordering::AcqRel);
-        (found > 0).then_some(out)
-    }
-}
-
 /// Client to backend.
 struct Requests<'a, R, W> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     live: &'a Live,
     signals: &'a Signals,
     from: R,
@@ -153,7 +111,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
             let rest = self.buffer.get(ready..).unwrap_or_default();
             match self.framer.next(rest) {
                 Ok(None) => return self.send_ready(ready).await,
-                Ok(Some(piece)) if credentials::is_credentials(rest, &piece) => {
+                Ok(Some(piece)) if self.is_question(rest, &piece) || credentials::is_credentials(rest, &piece) => {
                     self.send_ready(ready).await?;
                     ready = 0;
                     let bytes = self.buffer.split_to(piece.len);
@@ -173,17 +131,28 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
         }
     }
 
+    /// Whether a stand-in goes in place of this question about where the nodes of a cluster are.
+    fn is_question(&self, bytes: &[u8], piece: &RequestPiece) -> bool {
+        self.shared.cluster.is_some()
+            && piece.first
+            && piece.last
+            && cluster::question(bytes.get(..piece.len).unwrap_or_default()).is_some()
+    }
+
     async fn send_ready(&mut self, ready: usize) -> Result<(), CloseReason> {
         if ready > 0 {
             let sent = self.to.write_all(self.buffer.get(..ready).unwrap_or_default()).await;
             sent.map_err(|_| CloseReason::Upstream)?;
             self.buffer.advance(ready);
+            // TLS keeps what the socket does not take.
+            self.to.flush().await.map_err(|_| CloseReason::Upstream)?;
         }
         Ok(())
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
-        self.to.write_all(bytes).await.map_err(|_| CloseReason::Upstream)
+        self.to.write_all(bytes).await.map_err(|_| CloseReason::Upstream)?;
+        self.to.flush().await.map_err(|_| CloseReason::Upstream)
     }
 
     /// Nothing more comes from the client; replies on their way still reach it. The end of the reply side ends
@@ -202,8 +171,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
         let _ = self.signals.ending.set(reason);
     }
 
-    /// Sends a command in place of one that says who the client is.
+    /// Sends a command in place of one that says who the client is, or asks where nodes are.
     async fn replace(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+        if self.shared.cluster.is_some()
+            && let Some(question) = cluster::question(bytes)
+        {
+            return self.send_stand_in(&format!("{}{question}", cluster::STAND_IN)).await;
+        }
         match credentials::read(bytes) {
             Command::Auth(offered) => self.auth(&offered, None).await,
             Command::AuthPasswordOnly => {
@@ -218,7 +192,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
             }
             Command::Hello(hello) => match &hello.offered {
                 Some(offered) => self.auth(offered, Some(&hello)).await,
-                None => self.send(&hello.rewritten(None)).await,
+                None => {
+                    self.note_version(&hello);
+                    self.send(&hello.rewritten(None)).await
+                }
             },
             Command::Reset => {
                 self.signals.resetting.store(true, Ordering::Release);
@@ -241,7 +218,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
                 self.shared.registry.identify(self.live, Some(identity));
                 let password = self.shared.users.password(identity.object_id);
                 let command = match hello {
-                    Some(hello) => hello.rewritten(Some((identity.object_id, &password))),
+                    Some(hello) => {
+                        self.note_version(hello);
+                        hello.rewritten(Some((identity.object_id, &password)))
+                    }
                     None => backend_auth(identity.object_id, &password),
                 };
                 self.send(&command).await
@@ -255,10 +235,24 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
         if self.shared.faults.get().silent_refusal {
             return Ok(());
         }
-        self.signals.refused.fetch_add(1, Ordering::AcqRel);
+        self.send_stand_in(REFUSED).await
+    }
+
+    /// A command that fails for certain, with this word in its error.
+    async fn send_stand_in(&mut self, word: &str) -> Result<(), CloseReason> {
+        self.signals.expect();
         let mut out = BytesMut::new();
-        encode_command(&mut out, &["HELLO", "2", REFUSED]);
+        encode_command(&mut out, &["HELLO", "2", word]);
         self.send(&out).await
+    }
+
+    /// Which RESP the client speaks once the backend has answered this.
+    fn note_version(&self, hello: &Hello) {
+        match hello.version.as_deref() {
+            Some(b"2") if hello.valid => self.signals.resp3.store(false, Ordering::Release),
+            Some(b"3") if hello.valid => self.signals.resp3.store(true, Ordering::Release),
+            _ => {}
+        }
     }
 
     /// Makes the backend report the protocol error behind the replies that are still to come, and hang up. The
@@ -279,7 +273,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
 
 /// Backend to client.
 struct Replies<'a, R, W> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     live: &'a Live,
     signals: &'a Signals,
     from: R,
@@ -316,10 +310,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Replies<'_, R, W> {
             let rest = self.buffer.get(ready..).unwrap_or_default();
             match framer.next(rest) {
                 Ok(None) => break,
-                Ok(Some(piece)) if piece.first && piece.last && self.signals.are_up() => {
+                Ok(Some(piece))
+                    if piece.first && piece.last && (self.signals.are_up() || redirects(self.shared, rest)) =>
+                {
                     let frame = rest.get(..piece.len).unwrap_or_default();
                     reset = frame == b"+RESET\r\n" && self.signals.resetting.load(Ordering::Acquire);
-                    if let Some(other) = self.signals.replaced(frame, self.shared.wrongpass()) {
+                    if let Some(other) = self.signals.replaced(self.shared, self.live, frame).await {
                         self.send(ready).await?;
                         self.buffer.advance(piece.len);
                         self.to.write_all(&other).await?;

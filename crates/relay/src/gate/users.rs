@@ -3,7 +3,7 @@
 
 use aws_lc_rs::hmac;
 use bytes::BytesMut;
-use entrant_proto::resp::{Value, encode_command};
+use entrant_proto::resp::{Value, Version, encode_command};
 use entrant_types::{Entropy, Fault, ObjectId, Secret};
 
 use super::backend::{Backend, Stream, exchange};
@@ -38,6 +38,15 @@ const WITHHELD: [&str; 22] = [
     "-sync",
 ];
 
+/// Whose passwords a user has after it was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passwords {
+    /// This process's alone.
+    OnlyOurs,
+    /// This process's and those it had: other gates before the same Redis go on.
+    OursToo,
+}
+
 /// Keeps the backend's users.
 #[derive(Debug)]
 pub(super) struct Users {
@@ -52,6 +61,15 @@ impl Users {
         Self { backend, key: hmac::Key::new(hmac::HMAC_SHA256, &seed) }
     }
 
+    /// The same users at another node of the cluster.
+    pub(super) fn at(&self, backend: Backend) -> Self {
+        Self { backend, key: self.key.clone() }
+    }
+
+    pub(super) const fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// The backend password of an object id: the same while this process lives, a new one after.
     pub(super) fn password(&self, object_id: ObjectId) -> Secret {
         let tag = hmac::sign(&self.key, object_id.guid().as_bytes());
@@ -59,10 +77,10 @@ impl Users {
     }
 
     /// Makes or changes users in place; live connections keep their user and feel the change at once.
-    pub(super) async fn set(&self, map: &AssignmentMap) -> Result<(), Fault> {
+    pub(super) async fn set(&self, map: &AssignmentMap, passwords: Passwords) -> Result<(), Fault> {
         let mut commands = BytesMut::new();
         for (object_id, assignment) in map {
-            self.set_user(&mut commands, *object_id, &assignment.access);
+            self.set_user(&mut commands, *object_id, &assignment.access, passwords);
         }
         self.run(&commands, map.keys().copied().collect()).await
     }
@@ -87,10 +105,26 @@ impl Users {
         }
     }
 
-    fn set_user(&self, out: &mut BytesMut, object_id: ObjectId, access: &AccessString) {
+    /// One command's reply as this user and in this version of RESP, on a connection for it alone.
+    pub(super) async fn ask(&self, object_id: ObjectId, version: Version, command: &[u8]) -> Result<Value, Fault> {
+        let mut stream = self.enter(object_id).await?;
+        let mut commands = BytesMut::new();
+        encode_command(&mut commands, &["HELLO", &version.number().to_string()]);
+        commands.extend_from_slice(command);
+        let replies = exchange(&mut stream, &commands, 2).await.map_err(|why| self.backend.unreachable(&why))?;
+        replies.into_iter().nth(1).ok_or_else(|| self.backend.unreachable("no reply"))
+    }
+
+    fn set_user(&self, out: &mut BytesMut, object_id: ObjectId, access: &AccessString, passwords: Passwords) {
         let (user, password) = (object_id.to_string(), self.password(object_id));
         let password = format!(">{}", password.expose());
-        let mut args = vec!["ACL", "SETUSER", &user, "reset", "on", &password];
+        let mut args = vec!["ACL", "SETUSER", &user];
+        match passwords {
+            Passwords::OnlyOurs => args.push("reset"),
+            // `reset` without `resetpass`, as far as the access strings can have set anything.
+            Passwords::OursToo => args.extend(["resetkeys", "resetchannels", "nocommands"]),
+        }
+        args.extend(["on", &password]);
         args.extend(access.rules());
         args.extend(WITHHELD);
         encode_command(out, &args);

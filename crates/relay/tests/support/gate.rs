@@ -41,6 +41,7 @@ pub fn id(text: &str) -> ObjectId {
 pub enum Behind {
     Store,
     Socket(std::path::PathBuf),
+    Other(Backend),
 }
 
 /// A running gate.
@@ -85,6 +86,7 @@ impl TestGate {
         let backend = match behind {
             Behind::Store => Backend::Embedded(Store::new(StoreConfig::default(), &outside)),
             Behind::Socket(path) => Backend::Unix(path),
+            Behind::Other(backend) => backend,
         };
         let (tls, connector, ca_pem) = tls();
         let assignments = Assignments::new(assignments());
@@ -99,7 +101,12 @@ impl TestGate {
 
     /// A TLS connection on which nobody is logged in.
     pub async fn connect(&self) -> Wire {
-        let socket = TcpStream::connect(self.address).await.unwrap();
+        self.connect_to(self.address).await
+    }
+
+    /// The same to another port of the gate.
+    pub async fn connect_to(&self, address: SocketAddr) -> Wire {
+        let socket = TcpStream::connect(address).await.unwrap();
         // Or a second command waits for the acknowledgement of the first, while the clock of the test runs on.
         socket.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();

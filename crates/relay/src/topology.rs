@@ -1,4 +1,5 @@
-//! Where the nodes of a cluster are, as the server says it, rewritten to where the sidecar listens for each.
+//! Where the nodes of a cluster are, as the server says it, rewritten to where the sidecar or the gate listens
+//! for each.
 //!
 //! Four shapes: the redirections `MOVED` and `ASK`, and the replies to `CLUSTER SLOTS`, `SHARDS` and `NODES` (whose
 //! lines `REPLICAS` repeats). Formats: redis.io/docs/latest/commands/cluster-slots, -shards, -nodes, and the cluster
@@ -7,13 +8,11 @@
 use bytes::{BufMut as _, BytesMut};
 use entrant_proto::resp::{ReplyWriter, Value, Version};
 
-/// Gives the local port for a node's host (empty: the host that was asked) and port.
-pub(super) type Local<'a> = &'a mut dyn FnMut(&str, u16) -> Option<u16>;
-
-const HOST: &str = "127.0.0.1";
+/// Gives the host and port to name in place of a node's host (empty: the host that was asked) and port.
+pub(crate) type Local<'a, 'h> = &'a mut dyn FnMut(&str, u16) -> Option<(&'h str, u16)>;
 
 /// `-MOVED slot host:port` or `-ASK slot host:port`. `None`: it is neither, or no local port can be had.
-pub(super) fn redirection(line: &[u8], local: Local<'_>) -> Option<Vec<u8>> {
+pub(crate) fn redirection(line: &[u8], local: Local<'_, '_>) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(line).ok()?.trim_end_matches("\r\n");
     let mut words = text.split(' ');
     let (kind, slot, address) = (words.next()?, words.next()?, words.next()?);
@@ -21,20 +20,25 @@ pub(super) fn redirection(line: &[u8], local: Local<'_>) -> Option<Vec<u8>> {
         return None;
     }
     let (host, port) = address.rsplit_once(':')?;
-    let port = local(host, port.parse().ok()?)?;
-    Some(format!("{kind} {slot} {HOST}:{port}\r\n").into_bytes())
+    let (host, port) = local(host, port.parse().ok()?)?;
+    Some(format!("{kind} {slot} {host}:{port}\r\n").into_bytes())
 }
 
 /// A topology reply, rewritten. `None`: it is none of the known shapes.
-pub(super) fn reply(frame: &[u8], version: Version, local: Local<'_>) -> Option<BytesMut> {
-    let (mut value, _) = Value::parse(frame).ok()??;
+pub(crate) fn reply(frame: &[u8], version: Version, local: Local<'_, '_>) -> Option<BytesMut> {
+    let (value, _) = Value::parse(frame).ok()??;
+    relocated(value, version, local)
+}
+
+/// The same for a reply that was read already.
+pub(crate) fn relocated(mut value: Value, version: Version, local: Local<'_, '_>) -> Option<BytesMut> {
     rewrite(&mut value, local)?;
     let mut out = BytesMut::new();
     put(&value, version, &mut out);
     Some(out)
 }
 
-fn rewrite(value: &mut Value, local: Local<'_>) -> Option<()> {
+fn rewrite(value: &mut Value, local: Local<'_, '_>) -> Option<()> {
     match value {
         Value::Bulk(text) | Value::Verbatim(_, text) => *text = lines(text, local)?,
         Value::Array(entries) => {
@@ -53,7 +57,7 @@ fn rewrite(value: &mut Value, local: Local<'_>) -> Option<()> {
 }
 
 /// `CLUSTER NODES`: `id ip:port@bus[,hostname…] flags …`, one node a line.
-fn lines(text: &[u8], local: Local<'_>) -> Option<Vec<u8>> {
+fn lines(text: &[u8], local: Local<'_, '_>) -> Option<Vec<u8>> {
     let mut out = String::with_capacity(text.len());
     for line in std::str::from_utf8(text).ok()?.split_inclusive('\n') {
         let (id, rest) = line.split_once(' ')?;
@@ -61,20 +65,20 @@ fn lines(text: &[u8], local: Local<'_>) -> Option<Vec<u8>> {
         let address = address.split(',').next().unwrap_or_default();
         let (address, bus) = address.split_once('@').unwrap_or((address, "0"));
         let (host, port) = address.rsplit_once(':')?;
-        let port = local(host, port.parse().ok()?)?;
-        out += &format!("{id} {HOST}:{port}@{bus} {rest}");
+        let (host, port) = local(host, port.parse().ok()?)?;
+        out += &format!("{id} {host}:{port}@{bus} {rest}");
     }
     Some(out.into_bytes())
 }
 
 /// An entry of `CLUSTER SLOTS`: start, end, then nodes of host, port, id and metadata.
-fn slots(range: &mut [Value], local: Local<'_>) -> Option<()> {
+fn slots(range: &mut [Value], local: Local<'_, '_>) -> Option<()> {
     for node in range.iter_mut().skip(2) {
         let Value::Array(node) = node else { return None };
         let host = node.first()?.text().map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default();
         let Some(Value::Integer(port)) = node.get(1) else { return None };
-        let port = local(&host, u16::try_from(*port).ok()?)?;
-        *node.first_mut()? = Value::Bulk(HOST.into());
+        let (host, port) = local(&host, u16::try_from(*port).ok()?)?;
+        *node.first_mut()? = Value::Bulk(host.into());
         *node.get_mut(1)? = Value::Integer(port.into());
         // The metadata repeats the address in other forms.
         if let Some(metadata) = node.get_mut(3) {
@@ -88,7 +92,7 @@ fn slots(range: &mut [Value], local: Local<'_>) -> Option<()> {
 }
 
 /// A shard of `CLUSTER SHARDS`: fields, of which `nodes` is a list of nodes with fields of their own.
-fn nodes_of(shard: &mut Value, local: Local<'_>) -> Option<()> {
+fn nodes_of(shard: &mut Value, local: Local<'_, '_>) -> Option<()> {
     let mut pairs = fields(std::mem::replace(shard, Value::Null))?;
     for (name, value) in &mut pairs.list {
         if name.text() != Some(b"nodes") {
@@ -127,17 +131,17 @@ fn fields(value: Value) -> Option<Fields> {
 }
 
 impl Fields {
-    fn relocate(&mut self, local: Local<'_>) -> Option<()> {
+    fn relocate(&mut self, local: Local<'_, '_>) -> Option<()> {
         let text =
             |name: &[u8]| self.list.iter().find(|(own, _)| own.text() == Some(name)).map(|(_, value)| value.clone());
         let host = text(b"endpoint").or_else(|| text(b"ip"));
         let host = host.as_ref().and_then(Value::text).map(|host| String::from_utf8_lossy(host).into_owned());
         let Some(Value::Integer(port)) = text(b"tls-port").or_else(|| text(b"port")) else { return None };
-        let port = local(&host.unwrap_or_default(), u16::try_from(port).ok()?)?;
+        let (host, port) = local(&host.unwrap_or_default(), u16::try_from(port).ok()?)?;
         self.list.retain(|(name, _)| !matches!(name.text(), Some(b"tls-port" | b"port" | b"hostname")));
         for (name, value) in &mut self.list {
             if matches!(name.text(), Some(b"ip" | b"endpoint")) {
-                *value = Value::Bulk(HOST.into());
+                *value = Value::Bulk(host.into());
             }
         }
         self.list.push((Value::Bulk(b"port".to_vec()), Value::Integer(port.into())));
@@ -183,9 +187,9 @@ fn put(value: &Value, version: Version, out: &mut BytesMut) {
 mod tests {
     use super::*;
 
-    fn map(host: &str, port: u16) -> Option<u16> {
+    fn map(host: &str, port: u16) -> Option<(&'static str, u16)> {
         assert!(host.is_empty() || host == "10.0.0.1" || host == "10.0.0.2" || host == "fe80::1", "{host}");
-        Some(port + 1000)
+        Some(("127.0.0.1", port + 1000))
     }
 
     #[test]

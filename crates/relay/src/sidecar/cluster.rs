@@ -4,8 +4,6 @@
 //! addresses of a network it may not reach, at ports that change. The sidecar names a loopback port of its own for each
 //! instead, and listens there from that moment on; a connection to it goes to that node, with the newest token.
 
-mod topology;
-
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,9 +19,12 @@ use super::Shared;
 use super::listen::Listener;
 use super::serve::{Serving, accept};
 use super::upstream::Upstream;
+use crate::topology;
 
 /// Nodes that get a port at most. Redis itself is tested up to a thousand.
 const MOST_NODES: usize = 1000;
+/// Where the sidecar's ports are.
+const HOST: &str = "127.0.0.1";
 
 /// What is dialled for a node of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,13 +85,13 @@ impl Cluster {
 
     /// A redirection, rewritten; `None`: it is none.
     pub(super) fn redirection(&self, shared: &Arc<Shared>, line: &[u8]) -> Option<Vec<u8>> {
-        topology::redirection(line, &mut |host, port| self.local(shared, host, port))
+        topology::redirection(line, &mut |host, port| Some((HOST, self.local(shared, host, port)?)))
     }
 
     /// A reply to a `CLUSTER` command, rewritten; `None`: of no known shape.
     pub(super) fn reply(&self, shared: &Arc<Shared>, frame: &[u8], resp3: bool) -> Option<BytesMut> {
         let version = if resp3 { Version::Resp3 } else { Version::Resp2 };
-        topology::reply(frame, version, &mut |host, port| self.local(shared, host, port))
+        topology::reply(frame, version, &mut |host, port| Some((HOST, self.local(shared, host, port)?)))
     }
 
     /// The local port of a node; a new node gets one.
