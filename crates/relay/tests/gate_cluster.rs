@@ -30,8 +30,9 @@ async fn start() -> Option<(TestGate, [Node; 3])> {
 
 /// The ports in a text, of those above the slots.
 fn ports(text: &str) -> BTreeSet<u16> {
-    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 5);
-    numbers.filter_map(|digits| digits.parse().ok()).filter(|port| *port > 16_383).collect()
+    // A node's id may have as many digits in a row.
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter_map(|word| word.parse().ok()).filter(|port| *port > 16_383).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use entrant_proto::reauth::{self, Credential, Delivery};
@@ -17,6 +18,12 @@ use crate::sidecar::alarm::Alarm;
 use crate::sidecar::renewal::{Renewal, next_snapshot};
 use crate::sidecar::session::{SMALL_READ, Token, read, write};
 use crate::sidecar::upstream::Stream;
+
+/// A shared connection that owes replies and says nothing is looked at this often, in real time, and given up at the
+/// third look: a peer that is gone without a word would otherwise hold up every client until the next `AUTH`. Redis
+/// answers nobody while a script or `FLUSHALL` runs, and a failover takes seconds; 10 s of patience is the least.
+const LOOK: Duration = Duration::from_secs(5);
+const LOOKS: u32 = 3;
 
 /// Runs one shared connection for as long as the sidecar runs.
 pub(super) async fn carry(shared: Arc<Shared>, trunk: Rc<Trunk>) {
@@ -46,7 +53,11 @@ pub(super) async fn carry(shared: Arc<Shared>, trunk: Rc<Trunk>) {
                     state.wake_waiting();
                 }
                 let mut carrier = Carrier::new(Arc::clone(&shared), stream, token);
-                let reason = std::future::poll_fn(|cx| carrier.poll(&trunk, cx)).await;
+                let reason = tokio::select! {
+                    biased;
+                    reason = std::future::poll_fn(|cx| carrier.poll(&trunk, cx)) => reason,
+                    () = falls_silent(&trunk) => "no_answer",
+                };
                 metrics::gauge!(metric::REDIS_CONNECTIONS).decrement(1.0);
                 trunk.lose(Line::Idle);
                 if reason == "identity_changed" {
@@ -57,6 +68,18 @@ pub(super) async fn carry(shared: Arc<Shared>, trunk: Rc<Trunk>) {
                 }
             }
         }
+    }
+}
+
+/// Ends when the server has owed replies and said nothing for too long.
+async fn falls_silent(trunk: &Trunk) {
+    let mut silent = 0;
+    while silent < LOOKS {
+        // A pause, and no wait for something that could come.
+        let _ = tokio::time::timeout(LOOK, std::future::pending::<()>()).await;
+        let mut state = trunk.state.borrow_mut();
+        let heard = std::mem::take(&mut state.heard);
+        silent = if heard || state.routes.is_empty() { 0 } else { silent + 1 };
     }
 }
 
@@ -113,6 +136,7 @@ impl Carrier {
                     return Err(machine.drop_reason(now).as_str());
                 }
                 Poll::Ready(Ok(_)) => {
+                    state.heard = true;
                     for delivery in state.deliver(&mut self.framer, &mut self.input, &mut self.head, now)? {
                         self.settled(&delivery);
                     }

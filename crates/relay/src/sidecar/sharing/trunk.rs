@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) output: BytesMut,
     /// Whose the next replies are.
     pub(super) routes: VecDeque<Rc<Mailbox>>,
+    /// Whether the server has said anything since the last look.
+    pub(super) heard: bool,
     /// The task that moves its bytes.
     pub(super) task: Option<Waker>,
     /// Clients that wait for their turn.
@@ -71,6 +73,7 @@ impl Trunk {
             line: Line::Idle,
             output: BytesMut::new(),
             routes: VecDeque::new(),
+            heard: false,
             task: None,
             waiting: Vec::new(),
         };
