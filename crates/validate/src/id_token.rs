@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use entrant_proto::jose::Jws;
 use entrant_types::emulation::World;
 use entrant_types::{Clock, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use crate::claims::text;
+use crate::claims::Facts;
+use crate::payload::{Claim, Claims};
 use crate::policy::{IssuerRule, Policy, Tenants};
 use crate::rejected::shown;
 use crate::{KeySet, Rejected, Verified, check};
@@ -69,7 +70,7 @@ impl Subject {
         Some(Self {
             issuer: token.issuer()?.to_owned(),
             subject: token.subject()?.to_owned(),
-            auth_time: check::moment(token.claims(), "auth_time").ok().flatten(),
+            auth_time: token.auth_time(),
         })
     }
 }
@@ -96,75 +97,76 @@ impl IdTokenValidator {
     /// The cause.
     pub async fn validate(&self, token: &str, expected: Expected<'_>) -> Result<Verified, Rejected> {
         // Step 1, encryption: none is ever asked for, so five parts are malformed.
-        let jwt = check::parse(token)?;
-        check::world(&jwt, self.policy.world)?;
-        let claims = jwt.unverified_claims();
+        let token = check::decode(Jws::split(token)?)?;
+        let claims = Claims::read(token.payload())?;
+        check::world(token.header(), &claims, self.policy.world)?;
         // Step 2, issuer.
-        let tid = check::issuer(claims, &self.policy.issuers, &self.policy.tenants)?;
+        let tid = check::issuer(&claims, &self.policy.issuers, &self.policy.tenants)?;
         // Steps 3 to 5, audience and authorized party.
-        self.audience(claims)?;
-        // Steps 6 to 8, signature by an allowed algorithm (RS256 alone, see `parse`).
-        let _key = check::signature(&jwt, &self.keys, tid).await?;
+        self.audience(&claims)?;
+        // Steps 6 to 8, signature by an allowed algorithm (RS256 alone, see `decode`).
+        let _key = check::signature(&token, &self.keys, tid).await?;
         // Steps 9 and 10, expiry and issue time.
         let now = self.clock.now();
-        let expires = check::times(claims, now, self.policy.clock_skew)?;
-        if !claims.contains_key("iat") {
+        let expires = check::times(&claims, now, self.policy.clock_skew)?;
+        if claims.iat == Claim::Absent {
             return Err(Rejected::Malformed("it does not say when it was issued"));
         }
-        if text(claims, "sub").is_none_or(str::is_empty) {
+        if claims.sub.text().is_none_or(str::is_empty) {
             return Err(Rejected::Malformed("it names no subject"));
         }
         // Steps 11 to 13, nonce and sign-in time; or §12.2.
         match expected {
             Expected::SignIn { nonce, max_age } => {
-                same_nonce(claims, nonce)?;
-                self.recent(claims, max_age, now)?;
+                same_nonce(&claims, nonce)?;
+                self.recent(&claims, max_age, now)?;
             }
-            Expected::Renewal(subject) => continues(claims, subject)?,
+            Expected::Renewal(subject) => continues(&claims, subject)?,
         }
-        Ok(Verified::new(jwt.into_unverified_claims(), expires))
+        let facts = Facts::of(&claims, expires);
+        Ok(Verified::new(facts, token.into_payload()))
     }
 
-    fn audience(&self, claims: &Map<String, Value>) -> Result<(), Rejected> {
-        let found = check::audiences(claims);
+    fn audience(&self, claims: &Claims<'_>) -> Result<(), Rejected> {
+        let found = claims.aud.texts();
         // An access token of an application for its own API has the same audience.
-        if claims.contains_key("scp") {
+        if claims.scp != Claim::Absent {
             return Err(Rejected::AccessToken);
         }
         if found.as_slice() != [self.policy.client_id.as_str()] {
             let expected = vec![self.policy.client_id.clone()];
             return Err(Rejected::Audience { found: shown(&found.join(" ")), expected });
         }
-        match claims.get("azp") {
-            None => Ok(()),
-            Some(Value::String(azp)) if *azp == self.policy.client_id => Ok(()),
-            Some(other) => Err(Rejected::AuthorizedParty { found: shown(other.as_str().unwrap_or_default()) }),
+        match &claims.azp {
+            Claim::Absent => Ok(()),
+            Claim::Text(azp) if *azp == self.policy.client_id => Ok(()),
+            other => Err(Rejected::AuthorizedParty { found: shown(other.text().unwrap_or_default()) }),
         }
     }
 
-    fn recent(&self, claims: &Map<String, Value>, max_age: Option<Duration>, now: Timestamp) -> Result<(), Rejected> {
+    fn recent(&self, claims: &Claims<'_>, max_age: Option<Duration>, now: Timestamp) -> Result<(), Rejected> {
         let Some(max_age) = max_age else { return Ok(()) };
-        let signed_in = check::moment(claims, "auth_time")?.ok_or(Rejected::SignInTooOld)?;
+        let signed_in = check::moment(&claims.auth_time)?.ok_or(Rejected::SignInTooOld)?;
         let skew = self.policy.clock_skew.min(Policy::MAX_SKEW);
         if signed_in + max_age + skew < now { Err(Rejected::SignInTooOld) } else { Ok(()) }
     }
 }
 
-fn same_nonce(claims: &Map<String, Value>, nonce: &Secret) -> Result<(), Rejected> {
-    match text(claims, "nonce") {
+fn same_nonce(claims: &Claims<'_>, nonce: &Secret) -> Result<(), Rejected> {
+    match claims.nonce.text() {
         Some(found) if !nonce.is_empty() && Secret::from(found) == *nonce => Ok(()),
         _ => Err(Rejected::Nonce),
     }
 }
 
-fn continues(claims: &Map<String, Value>, before: &Subject) -> Result<(), Rejected> {
-    if text(claims, "iss") != Some(&before.issuer) {
+fn continues(claims: &Claims<'_>, before: &Subject) -> Result<(), Rejected> {
+    if claims.iss.text() != Some(&before.issuer) {
         return Err(Rejected::Continuation("iss"));
     }
-    if text(claims, "sub") != Some(&before.subject) {
+    if claims.sub.text() != Some(&before.subject) {
         return Err(Rejected::Continuation("sub"));
     }
-    match (check::moment(claims, "auth_time")?, before.auth_time) {
+    match (check::moment(&claims.auth_time)?, before.auth_time) {
         (Some(now), Some(then)) if now != then => Err(Rejected::Continuation("auth_time")),
         _ => Ok(()),
     }

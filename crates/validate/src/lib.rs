@@ -13,6 +13,7 @@ mod claims;
 mod discovery;
 mod id_token;
 mod keys;
+mod payload;
 mod policy;
 mod rejected;
 mod validator;

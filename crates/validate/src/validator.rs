@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use entrant_proto::jose::MAX_TOKEN_BYTES;
+use entrant_proto::jose::Jws;
 use entrant_types::{Clock, metric};
-use serde_json::{Map, Value};
 
+use crate::claims::Facts;
+use crate::payload::{Claim, Claims};
 use crate::policy::Policy;
 use crate::rejected::shown;
-use crate::verdicts::{self, Verdict, Verdicts};
+use crate::verdicts::{Verdict, Verdicts};
 use crate::{KeySet, Rejected, Verified, check};
 
 /// Validates access tokens by one policy. Shared by all requests.
@@ -55,19 +56,18 @@ impl Validator {
     }
 
     async fn inner(&self, token: &str) -> Result<Verified, Rejected> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Rejected::TooLarge(token.len()));
-        }
-        let hash = verdicts::hash(token);
-        if let Some(verdict) = self.verdicts.get(&hash) {
+        let jws = Jws::split(token)?;
+        let (digest, signature) = (jws.digest(), jws.signature());
+        if let Some(verdict) = self.verdicts.get(&digest, signature) {
             if self.still_holds(&verdict) {
                 return Ok(verdict.verified);
             }
-            self.verdicts.forget(&hash);
+            self.verdicts.forget(&digest);
         }
-        let verdict = self.judge(token).await?;
-        self.verdicts.put(hash, verdict.clone());
-        Ok(verdict.verified)
+        let verdict = self.judge(jws).await?;
+        let verified = verdict.verified.clone();
+        self.verdicts.put(digest, signature, verdict);
+        Ok(verified)
     }
 
     /// The token has not expired since, and its key has not been withdrawn. (The policy is part of this very
@@ -77,21 +77,21 @@ impl Validator {
         self.clock.now() < end && self.keys.publishes(&verdict.key)
     }
 
-    async fn judge(&self, token: &str) -> Result<Verdict, Rejected> {
-        let jwt = check::parse(token)?;
-        check::world(&jwt, self.policy.world)?;
-        let claims = jwt.unverified_claims();
-        let tid = check::issuer(claims, &self.policy.issuers, &self.policy.tenants)?;
-        self.audience(claims)?;
-        refuse_id_token(claims)?;
-        let expires = check::times(claims, self.clock.now(), self.policy.clock_skew)?;
-        let key = check::signature(&jwt, &self.keys, tid).await?;
-        let verified = Verified::new(jwt.into_unverified_claims(), expires);
-        Ok(Verdict { verified, key })
+    async fn judge(&self, jws: Jws<'_>) -> Result<Verdict, Rejected> {
+        let token = check::decode(jws)?;
+        let claims = Claims::read(token.payload())?;
+        check::world(token.header(), &claims, self.policy.world)?;
+        let tid = check::issuer(&claims, &self.policy.issuers, &self.policy.tenants)?;
+        self.audience(&claims)?;
+        refuse_id_token(&claims)?;
+        let expires = check::times(&claims, self.clock.now(), self.policy.clock_skew)?;
+        let key = check::signature(&token, &self.keys, tid).await?;
+        let facts = Facts::of(&claims, expires);
+        Ok(Verdict { verified: Verified::new(facts, token.into_payload()), key })
     }
 
-    fn audience(&self, claims: &Map<String, Value>) -> Result<(), Rejected> {
-        let found = check::audiences(claims);
+    fn audience(&self, claims: &Claims<'_>) -> Result<(), Rejected> {
+        let found = claims.aud.texts();
         if found.iter().any(|aud| self.policy.audiences.iter().any(|own| own == aud)) {
             return Ok(());
         }
@@ -102,9 +102,9 @@ impl Validator {
 /// An access token names the application it was issued to (`azp` in v2, `appid` in v1); an ID token of Entra
 /// does not, and carries `nonce`, `at_hash` or `c_hash` instead of `scp`. (B2C access tokens have both a
 /// `nonce` and `scp`.)
-fn refuse_id_token(claims: &Map<String, Value>) -> Result<(), Rejected> {
-    let has = |name: &str| claims.get(name).is_some_and(|value| !value.is_null());
-    let no_client = !has("azp") && !has("appid");
-    let sign_in_proof = !has("scp") && ["nonce", "at_hash", "c_hash"].into_iter().any(has);
+fn refuse_id_token(claims: &Claims<'_>) -> Result<(), Rejected> {
+    let no_client = !claims.azp.is_given() && !claims.appid.is_given();
+    let proofs = [&claims.nonce, &claims.at_hash, &claims.c_hash];
+    let sign_in_proof = !claims.scp.is_given() && proofs.into_iter().any(Claim::is_given);
     if no_client || sign_in_proof { Err(Rejected::IdToken) } else { Ok(()) }
 }

@@ -302,3 +302,42 @@ async fn a_stranger_s_text_in_a_refusal_is_short_and_printable() {
     assert_eq!(challenge.matches('"').count(), 4, "{challenge}");
     assert!(!refused.to_fault().to_string().contains('\n'));
 }
+
+#[tokio::test]
+async fn the_claims_of_a_token_seen_before_are_worth_nothing_under_another_signature() {
+    let issuer = Issuer::new();
+    let validator = validator(&issuer, policy());
+    let good = sign(&access_claims());
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    validator.validate(&good).await.unwrap();
+    let other = sign(&with(access_claims(), json!({"sub": "other"})));
+    let foreign = other.rsplit_once('.').unwrap().1;
+    let shorter = &signature[..signature.len() - 1];
+    for forged in [foreign, shorter, "", "AAAA"] {
+        let refused = validator.validate(&format!("{signed}.{forged}")).await.unwrap_err();
+        assert!(matches!(refused.reason(), "signature" | "malformed"), "{refused}");
+    }
+    assert!(validator.validate(&good).await.is_ok(), "and the good one is still remembered");
+}
+
+#[tokio::test]
+async fn all_claims_are_there_for_whoever_asks() {
+    let claims = with(access_claims(), json!({"groups": ["a", {"b": 1.5}], "name": "Zoë \u{1f600}"}));
+    let issuer = Issuer::new();
+    let verified = validator(&issuer, policy()).validate(&sign(&claims)).await.unwrap();
+    assert_eq!(Value::Object(verified.claims().clone()), claims);
+    assert_eq!((verified.subject(), verified.text("ver")), (Some("pairwise"), Some("2.0")));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_named_twice_makes_a_token_malformed() {
+    let honest = access_claims().to_string();
+    for double in [format!(r#"{{"aud":"other",{}"#, &honest[1..]), format!(r#"{{"exp":1,{}"#, &honest[1..])] {
+        let header = json!({"typ": "JWT", "alg": "RS256", "kid": KEY.kid()}).to_string();
+        let part = |text: &str| entrant_proto::jose::to_base64url(text.as_bytes());
+        let signed = format!("{}.{}", part(&header), part(&double));
+        let signature = KEY.sign_bytes(signed.as_bytes()).unwrap();
+        let token = format!("{signed}.{}", entrant_proto::jose::to_base64url(&signature));
+        assert_eq!(reason(policy(), &token).await, "malformed", "{double}");
+    }
+}

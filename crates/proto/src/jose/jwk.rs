@@ -100,6 +100,11 @@ impl PublicKey {
             .map_err(|_| JoseError::Key("not an RSA key of 2048 to 8192 bits"))
     }
 
+    /// Verifies an RS256 signature over a message of this SHA-256 digest.
+    pub(super) fn verify_digest(&self, digest: &digest::Digest, signature: &[u8]) -> Result<(), JoseError> {
+        self.0.verify_digest_sig(digest, signature).map_err(|_| JoseError::Signature)
+    }
+
     /// Verifies an RS256 signature over `message`.
     ///
     /// # Errors
