@@ -16,8 +16,9 @@ pub struct Freshness {
     /// After this long without a successful fetch the held value is no longer served: a key that its issuer
     /// withdrew must not live as long as an outage does.
     pub stale_limit: Duration,
-    /// At least this long between two fetches, whether they went well or not. The first failures in a row wait
-    /// less (a sixteenth, an eighth, a quarter, a half), so that a cold start recovers soon.
+    /// At least this long between two fetches, whether they went well or not, but for one renewal after an ordinary
+    /// fetch: a key may be rolled a moment after the set was read. The first failures in a row wait less (a
+    /// sixteenth, an eighth, a quarter, a half), so that a cold start recovers soon.
     pub floor: Duration,
 }
 
@@ -48,8 +49,18 @@ type Load<T> = dyn Fn(Option<Arc<T>>) -> BoxFuture<'static, Result<T, Fault>> + 
 struct Pace<T> {
     flight: Option<watch::Receiver<Outcome<T>>>,
     last_start: Option<Timestamp>,
+    last_renewal: Option<Timestamp>,
     failures: u32,
     last_fault: Option<Fault>,
+}
+
+/// Why something is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Nothing is held, or it is no longer fresh.
+    Age,
+    /// What is held does not suffice.
+    Insufficient,
 }
 
 /// One document from outside, shared by all who need it.
@@ -98,7 +109,13 @@ impl<T: Send + Sync + 'static> Cached<T> {
             clock,
             freshness,
             held: ArcSwapOption::empty(),
-            pace: Mutex::new(Pace { flight: None, last_start: None, failures: 0, last_fault: None }),
+            pace: Mutex::new(Pace {
+                flight: None,
+                last_start: None,
+                last_renewal: None,
+                failures: 0,
+                last_fault: None,
+            }),
             load: Box::new(move |previous| Box::pin(load(previous))),
         })
     }
@@ -109,7 +126,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
         let held = held.as_ref()?;
         let now = self.clock.now();
         if now >= held.fetched + self.freshness.fresh_for {
-            let _started_or_paced = self.fetch(now);
+            let _started_or_paced = self.fetch(now, Why::Age);
         }
         (now < held.fetched + self.freshness.stale_limit).then(|| Arc::clone(&held.value))
     }
@@ -119,7 +136,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
         if let Some(value) = self.current() {
             return Ok(value);
         }
-        let flight = self.fetch(self.clock.now());
+        let flight = self.fetch(self.clock.now(), Why::Age);
         match flight {
             Some(flight) => landed(flight).await,
             None => Err(self.paced()),
@@ -128,18 +145,20 @@ impl<T: Send + Sync + 'static> Cached<T> {
 
     /// A value fetched now because the held one does not suffice; `None` when the floor forbids a fetch.
     pub(crate) async fn renew(self: &Arc<Self>) -> Option<Result<Arc<T>, Fault>> {
-        let flight = self.fetch(self.clock.now())?;
+        let flight = self.fetch(self.clock.now(), Why::Insufficient)?;
         Some(landed(flight).await)
     }
 
     /// The fetch in progress, or a new one unless the floor forbids it. The task of its own survives a caller
     /// that goes away.
-    fn fetch(self: &Arc<Self>, now: Timestamp) -> Option<watch::Receiver<Outcome<T>>> {
+    fn fetch(self: &Arc<Self>, now: Timestamp, why: Why) -> Option<watch::Receiver<Outcome<T>>> {
         let mut pace = self.lock();
         if let Some(flight) = &pace.flight {
             return Some(flight.clone());
         }
-        if let Some(last) = pace.last_start {
+        let renewal = why == Why::Insufficient;
+        let last = if renewal && pace.failures == 0 { pace.last_renewal } else { pace.last_start };
+        if let Some(last) = last {
             // A clock that stepped back must not lengthen the wait.
             if now >= last && now < last + self.wait(pace.failures) {
                 return None;
@@ -147,6 +166,9 @@ impl<T: Send + Sync + 'static> Cached<T> {
         }
         let (waiters, flight) = watch::channel(None);
         pace.last_start = Some(now);
+        if renewal {
+            pace.last_renewal = Some(now);
+        }
         pace.flight = Some(flight.clone());
         drop(pace);
         let cached = Arc::clone(self);

@@ -87,11 +87,27 @@ pub(crate) async fn signature(
     tid: Option<TenantId>,
 ) -> Result<Arc<TrustedKey>, Rejected> {
     let kid = token.header().kid.as_deref().ok_or_else(|| Rejected::unknown_key(None))?;
-    let key = keys.find(kid).await?;
+    signed_by(token, keys.find(kid).await?, tid)
+}
+
+/// The same for an ID token, which may leave out the key's id where its issuer publishes one key only (OpenID
+/// Connect Core 1.0 §10.1). Entra always names it.
+pub(crate) async fn id_token_signature(
+    token: &Decoded<'_>,
+    keys: &KeySet,
+    tid: Option<TenantId>,
+) -> Result<Arc<TrustedKey>, Rejected> {
+    match &token.header().kid {
+        Some(_) => signature(token, keys, tid).await,
+        None => signed_by(token, keys.only().await?, tid),
+    }
+}
+
+fn signed_by(token: &Decoded<'_>, key: Arc<TrustedKey>, tid: Option<TenantId>) -> Result<Arc<TrustedKey>, Rejected> {
     if let (Some(issuer), Some(tid)) = (&key.issuer, tid)
         && tenant_in(issuer).is_some_and(|own| own != tid.guid())
     {
-        return Err(Rejected::unknown_key(Some(kid)));
+        return Err(Rejected::unknown_key(token.header().kid.as_deref()));
     }
     token.verify(&key.key)?;
     Ok(key)

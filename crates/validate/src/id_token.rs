@@ -105,7 +105,7 @@ impl IdTokenValidator {
         // Steps 3 to 5, audience and authorized party.
         self.audience(&claims)?;
         // Steps 6 to 8, signature by an allowed algorithm (RS256 alone, see `decode`).
-        let _key = check::signature(&token, &self.keys, tid).await?;
+        let _key = check::id_token_signature(&token, &self.keys, tid).await?;
         // Steps 9 and 10, expiry and issue time.
         let now = self.clock.now();
         let expires = check::times(&claims, now, self.policy.clock_skew)?;

@@ -142,6 +142,16 @@ impl KeySet {
         };
         renewed.ok_or_else(|| Rejected::unknown_key(Some(kid)))
     }
+
+    /// The only published key, for a token that names none.
+    pub(crate) async fn only(&self) -> Result<Arc<TrustedKey>, Rejected> {
+        let keys = self.cached.get().await.map_err(|fault| Rejected::KeysUnavailable(Box::new(fault)))?;
+        let mut published = keys.by_kid.values();
+        match (published.next(), published.next()) {
+            (Some(key), None) => Ok(Arc::clone(key)),
+            _ => Err(Rejected::unknown_key(None)),
+        }
+    }
 }
 
 async fn fetch(url: &str, http: &dyn HttpTransport, previous: Option<&Keys>) -> Result<Keys, Fault> {

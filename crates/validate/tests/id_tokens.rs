@@ -99,8 +99,14 @@ async fn key_confusion_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_key_id_signs_nobody_in() {
-    assert_eq!(sign_in(&raw(&json!({"alg": "RS256"}), &id_claims(), b"x")).await.unwrap_err(), "unknown_key");
+async fn a_token_without_a_key_id_is_checked_with_the_only_published_key_and_with_none_of_several() {
+    let forged = raw(&json!({"alg": "RS256"}), &id_claims(), b"x");
+    assert_eq!(sign_in(&forged).await.unwrap_err(), "signature");
+    let issuer = Issuer::new();
+    issuer.publish(&[&KEY, &OTHER_KEY]);
+    let nonce = Secret::from("n-1");
+    let expected = Expected::SignIn { nonce: &nonce, max_age: None };
+    assert_eq!(validator(&issuer).validate(&forged, expected).await.unwrap_err().reason(), "unknown_key");
 }
 
 #[tokio::test]

@@ -36,12 +36,12 @@ async fn a_flood_of_unknown_keys_costs_one_fetch_a_minute() {
         let refused = validator.validate(&unknown(number)).await.unwrap_err();
         assert_eq!(refused.reason(), "unknown_key");
     }
-    assert_eq!(issuer.fetches(), 1, "the first fetch has just happened: the floor forbids another");
+    assert_eq!(issuer.fetches(), 2, "the first fetch, and one renewal: the floor forbids another");
     issuer.stage.clock.advance(Duration::from_secs(60));
     for number in 0..1000 {
         assert!(validator.validate(&unknown(number)).await.is_err());
     }
-    assert_eq!(issuer.fetches(), 2);
+    assert_eq!(issuer.fetches(), 3);
 }
 
 #[tokio::test]
@@ -70,8 +70,8 @@ async fn a_rolled_key_is_found_by_the_first_token_that_names_it() {
     let issuer = Issuer::new();
     let validator = validator(&issuer);
     validator.validate(&sign(&long_lived())).await.unwrap();
+    // A moment later: somebody who restarts everything rolls the key then, too.
     issuer.publish(&[&KEY, &OTHER_KEY]);
-    issuer.stage.clock.advance(Duration::from_secs(3600));
     validator.validate(&sign_with(&OTHER_KEY, json!({}), &long_lived())).await.unwrap();
     assert_eq!(issuer.fetches(), 2);
 }
