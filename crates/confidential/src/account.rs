@@ -8,7 +8,7 @@ use entrant_types::{AccessToken, HomeAccountId, Lifetime, ObjectId, Scope, Secre
 use entrant_validate::{Subject, Verified};
 use serde::{Deserialize, Serialize};
 
-use crate::exposed;
+use crate::{Provider, exposed};
 
 /// Scopes about the sign-in itself, which belong to no API (OpenID Connect Core 1.0 §5.4, §11).
 const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -40,11 +40,16 @@ pub struct Account {
 }
 
 impl Account {
-    pub(crate) fn of(token: &Verified, reply: &TokenReply) -> Self {
+    pub(crate) fn of(token: &Verified, reply: &TokenReply, provider: &Provider) -> Self {
         let owned = |name: &str| token.text(name).map(str::to_owned);
+        let of_entra = provider.entra().is_some();
         let home_account_id = match &reply.client_info {
+            // Subject and issuer together: unique by definition (OpenID Connect Core 1.0 §5.7).
+            _ if !of_entra => {
+                HomeAccountId::new(token.subject().unwrap_or_default(), token.issuer().unwrap_or_default())
+            }
             Some(info) => info.home_account_id(),
-            // B2C and other issuers send no client_info: the subject is then all there is.
+            // B2C sends no client_info: the subject is then all there is.
             None => HomeAccountId::new(
                 token.text("oid").or_else(|| token.subject()).unwrap_or_default(),
                 token.text("tid").unwrap_or_default(),
@@ -52,8 +57,8 @@ impl Account {
         };
         Self {
             home_account_id,
-            tenant_id: token.tenant_id(),
-            object_id: token.object_id(),
+            tenant_id: token.tenant_id().filter(|_| of_entra),
+            object_id: token.object_id().filter(|_| of_entra),
             username: owned("preferred_username").or_else(|| owned("upn")),
             name: owned("name"),
             login_hint: owned("login_hint"),

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use entrant_credential::TokenEndpoint;
-use entrant_proto::oauth::{Form, Tenant, TokenReply};
+use entrant_proto::oauth::{Authority, Form, Tenant, TokenReply};
 use entrant_types::{ClientId, Code, Fault, Outside, Retry, Scope, TenantId, Whose};
 use entrant_validate::{Discovery, IdTokenPolicy, IdTokenValidator, IssuerRule, KeySet, Metadata, Tenants};
 use url::Url;
 
 use crate::app::AppTokens;
 use crate::turnstile::Turnstiles;
-use crate::{ConfidentialConfig, claims};
+use crate::{ConfidentialConfig, Provider, claims};
 
 /// A confidential client of one app registration. Cloning shares everything; make one for each registration
 /// and keep it for the life of the process.
@@ -34,7 +34,7 @@ pub(crate) struct Inner {
 impl fmt::Debug for ConfidentialClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfidentialClient")
-            .field("authority", &self.inner.config.authority)
+            .field("provider", &self.inner.config.provider)
             .field("client_id", &self.inner.config.client_id)
             .finish_non_exhaustive()
     }
@@ -48,9 +48,11 @@ impl ConfidentialClient {
     pub fn new(config: ConfidentialConfig, outside: Outside) -> Result<Self, Fault> {
         config.check_world()?;
         let tenants = config.accepted_tenants()?;
-        let discovery = Discovery::new(config.authority.metadata_url(), config.discovery_policy(), &outside);
+        let discovery = Discovery::new(config.provider.metadata_url(), config.discovery_policy(), &outside);
         let keys = KeySet::discovered(&discovery, &outside);
-        let endpoint = TokenEndpoint::new(config.authority.clone(), &outside);
+        // Of a provider of another make the address is known once its metadata is read.
+        let token_endpoint = config.provider.entra().map(Authority::token_endpoint).unwrap_or_default();
+        let endpoint = TokenEndpoint::new(token_endpoint, &outside);
         let (turnstiles, app) = (Turnstiles::default(), AppTokens::default());
         Ok(Self { inner: Arc::new(Inner { config, tenants, outside, discovery, keys, endpoint, turnstiles, app }) })
     }
@@ -101,6 +103,8 @@ impl ConfidentialClient {
         let mut url = parse_url(address)?;
         {
             let mut query = url.query_pairs_mut();
+            // Without an ID token as hint, this is how a provider knows whose return address it is (§2).
+            query.append_pair("client_id", &self.inner.config.client_id.to_string());
             if let Some(uri) = post_logout_redirect_uri {
                 query.append_pair("post_logout_redirect_uri", uri);
             }
@@ -120,7 +124,7 @@ impl Inner {
         tenant: Option<TenantId>,
         demand: Option<&str>,
     ) -> Result<TokenReply, Fault> {
-        let endpoint = self.endpoint_for(tenant);
+        let endpoint = self.endpoint_for(tenant).await?;
         let auth = &self.config.client_auth;
         auth.apply(&mut form, self.config.client_id, endpoint.url(), &self.outside).await?;
         if let Some(claims) = claims::request(demand, self.config.claims_challenges) {
@@ -131,13 +135,17 @@ impl Inner {
 
     /// An account's own tenant where the authority serves many: `common` issues no tokens for an application's
     /// silent requests in a tenant of one's choice.
-    fn endpoint_for(&self, tenant: Option<TenantId>) -> TokenEndpoint {
-        match tenant {
-            Some(tenant) if self.config.authority.tenant().is_multi_tenant() => {
-                self.endpoint.with_authority(self.config.authority.with_tenant(Tenant::Id(tenant)))
+    async fn endpoint_for(&self, tenant: Option<TenantId>) -> Result<TokenEndpoint, Fault> {
+        let Provider::Entra(authority) = &self.config.provider else {
+            let metadata = self.discovery.metadata().await?;
+            return Ok(self.endpoint.at(metadata.token_endpoint.clone()));
+        };
+        Ok(match tenant {
+            Some(tenant) if authority.tenant().is_multi_tenant() => {
+                self.endpoint.at(authority.with_tenant(Tenant::Id(tenant)).token_endpoint())
             }
             _ => self.endpoint.clone(),
-        }
+        })
     }
 
     /// ID tokens as this authority's metadata says they are issued.

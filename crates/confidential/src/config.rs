@@ -8,11 +8,13 @@ use entrant_types::emulation::{World, is_loopback_host};
 use entrant_types::{ClientId, Code, Fault, Retry, Whose};
 use entrant_validate::{DiscoveryPolicy, IssuerRule, Policy, Tenants};
 
+use crate::Provider;
+
 /// What a confidential client is made of.
 #[derive(Clone, Debug)]
 pub struct ConfidentialConfig {
-    /// Where people sign in: a cloud's host, or a B2C or External ID host, and a tenant.
-    pub authority: Authority,
+    /// Where people sign in.
+    pub provider: Provider,
     /// The app registration.
     pub client_id: ClientId,
     /// How it proves who it is, for every grant alike.
@@ -20,7 +22,7 @@ pub struct ConfidentialConfig {
     /// Real Entra ID, or the emulator.
     pub world: World,
     /// Whose accounts may sign in. `None`: those of the authority's own tenant; an authority of many tenants
-    /// (`common`, `organizations`) must say.
+    /// (`common`, `organizations`) must say. Providers of another make have none.
     pub tenants: Option<Tenants>,
     /// Whether claims challenges are handled by the caller (401 `insufficient_claims`). Declared to Entra as
     /// `CP1`, which then issues tokens of up to 28 hours that can be revoked at once.
@@ -32,28 +34,34 @@ pub struct ConfidentialConfig {
 impl ConfidentialConfig {
     /// A client with the usual options.
     #[must_use]
-    pub fn new(authority: Authority, client_id: ClientId, client_auth: ClientAuth, world: World) -> Self {
+    pub fn new(provider: impl Into<Provider>, client_id: ClientId, client_auth: ClientAuth, world: World) -> Self {
+        let provider = provider.into();
+        let claims_challenges = provider.entra().is_some();
         Self {
-            authority,
+            provider,
             client_id,
             client_auth,
             world,
             tenants: None,
-            claims_challenges: true,
+            claims_challenges,
             clock_skew: Policy::DEFAULT_SKEW,
         }
     }
 
     /// The tenants in force.
     pub(crate) fn accepted_tenants(&self) -> Result<Tenants, Fault> {
-        match (&self.tenants, self.authority.tenant()) {
+        let Provider::Entra(authority) = &self.provider else {
+            // The issuer alone decides.
+            return Ok(Tenants::Any);
+        };
+        match (&self.tenants, authority.tenant()) {
             (Some(tenants), _) => Ok(tenants.clone()),
             (None, Tenant::Id(id)) => Ok(Tenants::Only(vec![*id])),
             // The metadata's issuer names the tenant, so that the issuer rule alone decides.
             (None, Tenant::Name(_)) => Ok(Tenants::Any),
             (None, _) => Err(Fault::new(
                 Whose::Configuration,
-                format!("The authority {} serves many tenants, and none is named.", self.authority),
+                format!("The authority {authority} serves many tenants, and none is named."),
                 "List the tenants that may sign in, or say explicitly that any may.",
             )
             .retry(Retry::Never)
@@ -61,23 +69,30 @@ impl ConfidentialConfig {
         }
     }
 
-    /// Refuses a real host in emulator mode and a loopback one outside it.
+    /// Refuses a real host in emulator mode and a loopback one outside it. A provider of another make is real wherever
+    /// it runs: nothing of the emulator's is accepted from it.
     pub(crate) fn check_world(&self) -> Result<(), Fault> {
-        let loopback = is_loopback_host(self.authority.host());
+        let loopback = self.provider.entra().map(|authority| is_loopback_host(authority.host()));
         let (fits, fix) = match self.world {
-            World::Emulator => (loopback, "Use the emulator's authority, such as https://localhost:8443/TENANT."),
-            World::Azure => (!loopback, "Start in emulator mode to use an authority on this computer."),
+            World::Emulator => {
+                (loopback == Some(true), "Use the emulator's authority, such as https://localhost:8443/TENANT.")
+            }
+            World::Azure => (loopback != Some(true), "Start in emulator mode to use an authority on this computer."),
         };
         if fits {
             return Ok(());
         }
-        let what = format!("The authority {} does not belong to this mode.", self.authority);
+        let what = format!("The authority {} does not belong to this mode.", self.provider);
         Err(Fault::new(Whose::Configuration, what, fix).retry(Retry::Never).code(Code::Entrant("wrong_world")))
     }
 
     /// Which metadata is believed.
     pub(crate) fn discovery_policy(&self) -> DiscoveryPolicy {
-        DiscoveryPolicy { world: self.world, issuers: issuers(&self.authority), hosts: hosts(&self.authority) }
+        let (issuers, hosts) = match &self.provider {
+            Provider::Entra(authority) => (issuers(authority), hosts(authority)),
+            Provider::OpenId(issuer) => (vec![IssuerRule::new(issuer.as_str())], Vec::new()),
+        };
+        DiscoveryPolicy { world: self.world, issuers, hosts }
     }
 }
 

@@ -71,7 +71,7 @@ impl ConfidentialClient {
             .await
             .map_err(|rejected| rejected.to_fault())?;
         check_callback_tenant(&callback, &id_claims)?;
-        let account = Account::of(&id_claims, &reply);
+        let account = Account::of(&id_claims, &reply, &inner.config.provider);
         let subject = Subject::of(&id_claims).ok_or_else(no_id_token)?;
         let mut tokens = AccountTokens::new(account.clone(), subject);
         tokens.absorb(&flow.scopes, &reply, inner.outside.clock.now());

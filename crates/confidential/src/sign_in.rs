@@ -7,7 +7,7 @@ use entrant_types::{Fault, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::client::{parse_url, scope_parameter};
+use crate::client::{Inner, parse_url, scope_parameter};
 use crate::{ConfidentialClient, claims, exposed};
 
 /// What the person is asked to do (OpenID Connect Core 1.0 §3.1.2.1, and Entra's own values).
@@ -140,7 +140,7 @@ impl ConfidentialClient {
                 .append_pair("code_challenge_method", "S256")
                 .append_pair("client_info", "1");
             let optional = [
-                ("prompt", request.prompt.map(Prompt::as_str)),
+                ("prompt", inner.prompt(request.prompt)),
                 ("login_hint", request.login_hint.as_deref()),
                 ("domain_hint", request.domain_hint.as_deref()),
                 ("claims", claims.as_deref()),
@@ -153,6 +153,15 @@ impl ConfidentialClient {
             }
         }
         Ok((url, flow))
+    }
+}
+
+impl Inner {
+    /// What the page is to do. OpenID Connect Core 1.0 §11 has `offline_access` ignored without `consent`; Entra asks
+    /// for consent when it is missing, and otherwise not.
+    fn prompt(&self, wanted: Option<Prompt>) -> Option<&'static str> {
+        let needed = self.config.provider.entra().is_none().then_some(Prompt::Consent);
+        wanted.or(needed).map(Prompt::as_str)
     }
 }
 

@@ -7,7 +7,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entrant_confidential::{Callback, ConfidentialClient, ConfidentialConfig, MemoryTokenStore, Origin};
+use entrant_confidential::{
+    Account, Callback, ConfidentialClient, ConfidentialConfig, Issuer, MemoryTokenStore, Origin, Provider,
+};
 use entrant_credential::sources::Certificate;
 use entrant_credential::{ClientAssertion, ClientAuth};
 use entrant_proto::jose::{PublicKey, SigningKey, UnverifiedJwt};
@@ -75,7 +77,7 @@ async fn every_grant_proves_the_client_in_the_same_way() {
 }
 
 /// A sign-in and a renewal at an authority as in production: nothing is dialled, but every host is real.
-async fn works_at(authority: &str, issuer: &str, base: &str, id_claims: serde_json::Value) {
+async fn works_at(provider: impl Into<Provider>, issuer: &str, base: &str, id_claims: serde_json::Value) -> Account {
     let entra = Entra::new();
     entra.stage.http.any_host();
     entra.state().metadata = Some(json!({
@@ -86,41 +88,72 @@ async fn works_at(authority: &str, issuer: &str, base: &str, id_claims: serde_js
         "end_session_endpoint": format!("{base}/oauth2/v2.0/logout"),
     }));
     entra.state().id_claims = Some(with(json!({"iss": issuer, "xms_emulator": null}), Some(id_claims)));
-    let authority = Authority::from_url(authority).unwrap();
-    let config = ConfidentialConfig::new(authority, CLIENT.parse().unwrap(), secret_auth(), World::Azure);
+    let provider = provider.into();
+    let consent = provider.entra().is_none();
+    let config = ConfidentialConfig::new(provider, CLIENT.parse().unwrap(), secret_auth(), World::Azure);
     let client = ConfidentialClient::new(config, entra.outside(1)).unwrap();
     let (url, flow) = client.begin_sign_in(request()).await.unwrap();
     assert!(url.as_str().starts_with(base), "{url}");
+    assert_eq!(url.query_pairs().any(|pair| pair == ("prompt".into(), "consent".into())), consent, "{url}");
     let callback = Callback::parse(&entra.authorize(&url)).unwrap();
     let signed_in = client.redeem(flow, callback).await.unwrap();
-    let store = MemoryTokenStore::new();
+    let (account, store) = (signed_in.account, MemoryTokenStore::new());
     store.put("alice", signed_in.tokens).unwrap();
     entra.stage.clock.advance(Duration::from_secs(3600));
     let acquired = client.acquire_silent(&store.partition("alice"), &Scope::new(API)).await.unwrap();
     assert_eq!(acquired.origin, Origin::Refreshed);
     let host = url.host_str().unwrap();
     assert!(entra.stage.http.requests().iter().all(|request| request.url.contains(host)), "one host is asked");
+    account
+}
+
+fn authority(url: &str) -> Authority {
+    Authority::from_url(url).unwrap()
 }
 
 #[tokio::test]
 async fn every_cloud_signs_people_in_at_its_own_host() {
     for host in ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"] {
         let base = format!("https://{host}/{TENANT}");
-        works_at(&base, &format!("{base}/v2.0"), &base, json!({})).await;
+        works_at(authority(&base), &format!("{base}/v2.0"), &base, json!({})).await;
     }
 }
 
 #[tokio::test]
 async fn an_authority_named_by_domain_signs_people_in() {
     let base = "https://login.microsoftonline.com/contoso.example";
-    works_at(base, &format!("https://login.microsoftonline.com/{TENANT}/v2.0"), base, json!({})).await;
+    works_at(authority(base), &format!("https://login.microsoftonline.com/{TENANT}/v2.0"), base, json!({})).await;
 }
 
 #[tokio::test]
 async fn b2c_and_external_id_sign_people_in() {
     let base = "https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_in";
     let issuer = format!("https://contoso.b2clogin.com/{TENANT}/v2.0/");
-    works_at(base, &issuer, base, json!({"tid": null, "tfp": "B2C_1_in"})).await;
+    works_at(authority(base), &issuer, base, json!({"tid": null, "tfp": "B2C_1_in"})).await;
     let base = format!("https://contoso.ciamlogin.com/{TENANT}");
-    works_at(&base, &format!("https://{TENANT}.ciamlogin.com/{TENANT}/v2.0"), &base, json!({})).await;
+    works_at(authority(&base), &format!("https://{TENANT}.ciamlogin.com/{TENANT}/v2.0"), &base, json!({})).await;
+}
+
+#[tokio::test]
+async fn another_provider_signs_a_person_in_by_subject_and_issuer_alone() {
+    let base = "https://id.example/realms/one";
+    let account = works_at(Issuer::parse(base).unwrap(), base, base, json!({})).await;
+    assert_eq!(account.home_account_id.as_str(), "alice-here.https://id.example/realms/one");
+    assert_eq!((account.tenant_id, account.object_id), (None, None), "though `tid`, `oid` and `client_info` came");
+}
+
+#[tokio::test]
+async fn another_provider_is_never_the_emulator() {
+    let base = "https://localhost:8443/realms/one";
+    let config =
+        |world| ConfidentialConfig::new(Issuer::parse(base).unwrap(), CLIENT.parse().unwrap(), secret_auth(), world);
+    let entra = Entra::new();
+    let refused = ConfidentialClient::new(config(World::Emulator), entra.outside(1)).unwrap_err();
+    assert!(refused.is("wrong_world"), "{refused}");
+    entra.state().metadata = Some(json!({"issuer": base, "authorization_endpoint": format!("{base}/authorize"),
+        "end_session_endpoint": null}));
+    entra.state().id_claims = Some(json!({"iss": base}));
+    let client = ConfidentialClient::new(config(World::Azure), entra.outside(1)).unwrap();
+    let refused = sign_in(&entra, &client).await.unwrap_err();
+    assert!(refused.is("world"), "a token with the emulator's mark: {refused}");
 }

@@ -263,7 +263,7 @@ async fn a_thousand_sign_ins_cost_one_discovery_and_one_managed_identity_call() 
 #[tokio::test]
 async fn an_authority_of_many_tenants_admits_those_that_are_named() {
     let authority = Authority::parse(BASE, "common").unwrap();
-    let base = entrant_confidential::ConfidentialConfig { authority, ..config() };
+    let base = entrant_confidential::ConfidentialConfig { provider: authority.into(), ..config() };
     let unsaid = ConfidentialClient::new(base.clone(), Entra::new().outside(1)).unwrap_err();
     assert!(unsaid.is("tenants_unsaid"));
     for (tenants, tenant, expected) in [
@@ -297,8 +297,8 @@ async fn metadata_of_somebody_else_starts_no_sign_in() {
 fn the_two_worlds_do_not_mix() {
     let entra = Entra::new();
     let azure = Authority::parse("https://login.microsoftonline.com", TENANT).unwrap();
-    for (authority, world) in [(azure, World::Emulator), (config().authority, World::Azure)] {
-        let config = entrant_confidential::ConfidentialConfig { authority, world, ..config() };
+    for (provider, world) in [(azure.into(), World::Emulator), (config().provider, World::Azure)] {
+        let config = entrant_confidential::ConfidentialConfig { provider, world, ..config() };
         assert!(ConfidentialClient::new(config, entra.outside(1)).unwrap_err().is("wrong_world"));
     }
 }
@@ -313,7 +313,7 @@ async fn signing_out_ends_the_session_at_entra_too() {
         url.as_str(),
         format!(
             "http://localhost:8480/{TENANT}/oauth2/v2.0/logout?\
-             post_logout_redirect_uri=http%3A%2F%2Flocalhost%3A5000%2F&logout_hint=opaque-hint"
+             client_id={CLIENT}&post_logout_redirect_uri=http%3A%2F%2Flocalhost%3A5000%2F&logout_hint=opaque-hint"
         )
     );
 }

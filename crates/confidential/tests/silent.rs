@@ -294,7 +294,7 @@ async fn an_account_s_own_tenant_is_asked_where_the_authority_serves_many() {
     let entra = Entra::new();
     let authority = entrant_proto::oauth::Authority::parse(BASE, "common").unwrap();
     let tenants = Some(entrant_validate::Tenants::Any);
-    let config = entrant_confidential::ConfidentialConfig { authority, tenants, ..config() };
+    let config = entrant_confidential::ConfidentialConfig { provider: authority.into(), tenants, ..config() };
     let client = ConfidentialClient::new(config, entra.outside(1)).unwrap();
     let store = MemoryTokenStore::new();
     store.put("alice", sign_in(&entra, &client).await.unwrap().tokens).unwrap();

@@ -1,8 +1,8 @@
-//! One authority's token endpoint: a form goes out, a reply or a fault comes back.
+//! A token endpoint: a form goes out, a reply or a fault comes back.
 
 use std::sync::Arc;
 
-use entrant_proto::oauth::{Authority, Form, TokenReply, http_date, transport_fault};
+use entrant_proto::oauth::{Form, TokenReply, http_date, transport_fault};
 use entrant_types::outside::HttpRequest;
 use entrant_types::{Fault, Guid, Outside};
 
@@ -11,29 +11,22 @@ use crate::source::SeenSkew;
 /// Posts token requests. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct TokenEndpoint {
-    authority: Authority,
     url: String,
     outside: Outside,
     skew: Arc<SeenSkew>,
 }
 
 impl TokenEndpoint {
-    /// The token endpoint of an authority.
+    /// The token endpoint at `url`: an authority's, or what metadata says.
     #[must_use]
-    pub fn new(authority: Authority, outside: &Outside) -> Self {
-        Self { url: authority.token_endpoint(), authority, outside: outside.clone(), skew: Arc::default() }
+    pub fn new(url: impl Into<String>, outside: &Outside) -> Self {
+        Self { url: url.into(), outside: outside.clone(), skew: Arc::default() }
     }
 
-    /// The same host and client for another tenant.
+    /// Another tenant's on the same host.
     #[must_use]
-    pub fn with_authority(&self, authority: Authority) -> Self {
-        Self { url: authority.token_endpoint(), authority, ..self.clone() }
-    }
-
-    /// The authority.
-    #[must_use]
-    pub fn authority(&self) -> &Authority {
-        &self.authority
+    pub fn at(&self, url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..self.clone() }
     }
 
     /// The URL, which is the audience of client assertions signed by a certificate.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use entrant_confidential::{ConfidentialClient, ConfidentialConfig};
+use entrant_confidential::{ConfidentialClient, ConfidentialConfig, Issuer, Provider};
 use entrant_credential::Keeper;
 use entrant_host::Lapse;
 use entrant_redis::{ManagedConnection, RedisConfig, State, Status};
@@ -16,7 +16,7 @@ use entrant_web::session::store::SessionStore;
 use url::Url;
 
 use super::api::SCOPE;
-use crate::identity;
+use crate::identity::{self, Kind};
 use crate::process::Process;
 use crate::settings::Settings;
 use crate::surroundings::Surroundings;
@@ -40,7 +40,7 @@ pub(crate) fn build(
     process: &Process,
     public_url: &str,
 ) -> Result<Web, Fault> {
-    let authority = around.authority(settings)?;
+    let provider = provider(settings, around)?;
     let client_id = identity::client_id(settings)?;
     let public_url: Url = match settings.text(&variable::PUBLIC_URL) {
         Some(_) => settings.required_as(&variable::PUBLIC_URL)?,
@@ -51,7 +51,7 @@ pub(crate) fn build(
     let redis = redis_config(settings, around)?;
 
     let (client_auth, assertion) = identity::client_auth(settings, around, &process.lifecycle)?;
-    let config = ConfidentialConfig::new(authority, client_id, client_auth, around.world);
+    let config = ConfidentialConfig::new(provider, client_id, client_auth, around.world);
     let client = Arc::new(ConfidentialClient::new(config, around.outside.clone())?);
     let redis = redis.map(|config| connect(config, settings, around, process)).transpose()?;
     let store: Arc<dyn SessionStore> = match &redis {
@@ -77,6 +77,20 @@ pub(crate) fn build(
     let web = Web { router, client, assertion, redis };
     web.report_to(process);
     Ok(web)
+}
+
+/// Entra ID, unless the settings name another provider. That one knows no managed identity: none of its tokens would
+/// be asked for, and none of ours would be shown to it.
+fn provider(settings: &Settings, around: &Surroundings) -> Result<Provider, Fault> {
+    let Some(text) = settings.text(&variable::OIDC_ISSUER) else { return Ok(around.authority(settings)?.into()) };
+    let issuer = Issuer::parse(text).map_err(|fault| settings.wrong(&variable::OIDC_ISSUER, &fault.what))?;
+    match identity::kind(settings)? {
+        Kind::ClientCertificate | Kind::ClientSecret | Kind::WorkloadIdentity => Ok(issuer.into()),
+        other => {
+            let why = format!("the source {other} proves the app to Entra ID only; choose --source client-certificate");
+            Err(settings.wrong(&variable::OIDC_ISSUER, &why))
+        }
+    }
 }
 
 fn redis_config(settings: &Settings, around: &Surroundings) -> Result<Option<RedisConfig>, Fault> {

@@ -29,6 +29,14 @@ pub(crate) const AUTHORITY_HOST: Variable =
     Variable::new("authority-host", "URL", "Where Entra ID is; a loopback URL means the emulator", NETWORKED)
         .env(&["AZURE_AUTHORITY_HOST"])
         .default("https://login.microsoftonline.com");
+pub(crate) const OIDC_ISSUER: Variable = Variable::new(
+    "oidc-issuer",
+    "URL",
+    "Sign people in at this OpenID provider instead of Entra ID; the app proves itself by client-certificate, \
+     workload-identity or client-secret",
+    &[Web],
+)
+.env(&["ENTRANT_OIDC_ISSUER"]);
 pub(crate) const CLIENT_ID: Variable = Variable::new(
     "client-id",
     "GUID",

@@ -162,6 +162,7 @@ pub(crate) const ALL: &[&Variable] = &[
     &ATTACH,
     &TENANT_ID,
     &AUTHORITY_HOST,
+    &OIDC_ISSUER,
     &CLIENT_ID,
     &MANAGED_IDENTITY_CLIENT_ID,
     &OBJECT_ID,

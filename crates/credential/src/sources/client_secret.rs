@@ -51,7 +51,8 @@ impl ClientCredentials {
         auth: ClientAuth,
         outside: &Outside,
     ) -> Self {
-        Self { name, endpoint: TokenEndpoint::new(authority, outside), client_id, auth, outside: outside.clone() }
+        let endpoint = TokenEndpoint::new(authority.token_endpoint(), outside);
+        Self { name, endpoint, client_id, auth, outside: outside.clone() }
     }
 
     async fn ask(&self, scope: &Scope) -> Result<AccessToken, Fault> {
