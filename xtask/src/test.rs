@@ -10,7 +10,8 @@ pub(crate) fn everything() -> Result<(), String> {
     run::run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     alert_rules()?;
     attack_tool()?;
-    accessibility_tool()?;
+    from_npm("axe", "The pages' accessibility will not be checked")?;
+    from_npm("oidc-provider", "The journeys at a second identity provider will be skipped")?;
     clients()?;
     run::run("cargo", &["test", "--workspace", "--no-fail-fast", "--features", "entrant-validate/axum"])
 }
@@ -27,11 +28,11 @@ fn attack_tool() -> Result<(), String> {
     }
 }
 
-/// What looks at the pages, from npm.
-fn accessibility_tool() -> Result<(), String> {
-    match packages::node("target/conformance/axe", "conformance/axe") {
+/// What the journeys need beside a browser: a folder of `conformance/` with its packages, in `target/conformance/`.
+fn from_npm(name: &str, without: &str) -> Result<(), String> {
+    match packages::node(&format!("target/conformance/{name}"), &format!("conformance/{name}")) {
         Err(error) if !run::is_ci() => {
-            println!("The pages' accessibility will not be checked: {error}");
+            println!("{without}: {error}");
             Ok(())
         }
         installed => installed.map(|_| ()),

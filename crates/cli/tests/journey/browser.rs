@@ -38,6 +38,15 @@ const ARGUMENTS: &[&str] = &[
 impl Browser {
     /// Starts a browser, or says that it is not installed (`None`). In CI a missing browser fails the test.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, trusting one TLS key whoever has signed it: base64 of the SHA-256 of its public key.
+    pub(crate) fn start_trusting(key: &str) -> Option<Self> {
+        Self::start_with(&[format!("--ignore-certificate-errors-spki-list={key}")])
+    }
+
+    fn start_with(more: &[String]) -> Option<Self> {
         let chromedriver = crate::process::installed("chromedriver")?;
         let chromium = crate::process::installed("chromium")?;
         let mut driver = Command::new(chromedriver)
@@ -55,6 +64,7 @@ impl Browser {
         let profile = Folder::new();
         let mut arguments: Vec<String> = ARGUMENTS.iter().map(ToString::to_string).collect();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        arguments.extend_from_slice(more);
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "timeouts": {"implicit": PATIENCE_MS, "pageLoad": 30_000, "script": 10_000},
@@ -95,6 +105,12 @@ impl Browser {
             .find("xpath", &xpath)
             .unwrap_or_else(|| panic!("nothing to click is called `{label}` at {}:\n{}", self.address(), self.text()));
         self.post(&format!("element/{element}/click"), &json!({}));
+    }
+
+    /// Types into the first field that matches, waited for.
+    pub(crate) fn fill(&self, css: &str, text: &str) {
+        let element = self.element(css);
+        self.post(&format!("element/{element}/value"), &json!({"text": text}));
     }
 
     /// Waits until the page says `text`, and fails with the page as it is otherwise.

@@ -21,6 +21,8 @@ mod http;
 mod life;
 mod pages;
 mod process;
+mod provider;
+mod second_provider;
 mod seed;
 mod separate;
 mod sidecar;
