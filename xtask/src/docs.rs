@@ -11,7 +11,17 @@ pub(crate) fn write() -> Result<(), String> {
     let page = run::root().join("docs/reference/configuration.md");
     std::fs::write(page, settings).map_err(|error| error.to_string())?;
     let written = Command::new("cargo")
-        .args(["test", "--quiet", "--package", "entrant", "--test", "reference"])
+        .args([
+            "test",
+            "--quiet",
+            "--package",
+            "entrant",
+            "--test",
+            "reference",
+            "--test",
+            "relying_party",
+            "written_from",
+        ])
         .current_dir(run::root())
         .env("ENTRANT_WRITE_DOCS", "1")
         .stdin(Stdio::null())
