@@ -22,6 +22,32 @@ pub struct RedisConfig {
     /// Limit for one command, from being called to its reply. Never below 5 s: a failover takes seconds, and a
     /// reply that comes late is still a reply.
     pub response_timeout: Duration,
+    /// What subscribers speak.
+    pub subscribers: Protocol,
+    /// What is dialled for a node of a cluster.
+    pub nodes: NodeAddress,
+}
+
+/// The version of the protocol that a [`Subscriber`](crate::Subscriber) speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// For servers before Redis 6. A new token means a new connection, which takes over at a message that the subscriber
+    /// publishes to itself: the identity may publish to, and subscribe to, `entrant:handover:*`.
+    Resp2,
+    /// One connection, authenticated again in line.
+    #[default]
+    Resp3,
+}
+
+/// What is dialled for a node of a cluster. The certificate is checked against the public name either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeAddress {
+    /// The configured host at the node's port: Azure announces internal addresses, while every node is reached by the
+    /// public name, which is also the only one in its certificate.
+    #[default]
+    PublicName,
+    /// The address that the node announces.
+    Announced,
 }
 
 impl RedisConfig {
@@ -36,6 +62,8 @@ impl RedisConfig {
             database: 0,
             connect_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(10),
+            subscribers: Protocol::default(),
+            nodes: NodeAddress::default(),
         }
     }
 

@@ -123,6 +123,23 @@ impl ManagedConnection {
         }
     }
 
+    /// Whether a node may be asked for this command with `ASKING`: not if it blocks, which the shared connection cannot.
+    pub(crate) fn may_ask(command: &Cmd) -> bool {
+        matches!(route(command), Ok(Route::Shared))
+    }
+
+    /// One command after `ASKING`, both as one piece.
+    pub(crate) async fn asking(&self, command: &Cmd) -> RedisResult<Value> {
+        let mut pair = redis::pipe();
+        pair.cmd("ASKING").add_command(command.clone());
+        loop {
+            if let Some(result) = self.usable().await?.pipeline(&pair, 0, 2).await {
+                return result.map(|mut replies| replies.pop().unwrap_or(Value::Nil));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn pipeline(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
         for command in pipeline.cmd_iter() {
             // Inside MULTI nothing blocks; elsewhere it would hold up every other task.

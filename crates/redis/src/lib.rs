@@ -17,6 +17,7 @@
 
 mod alone;
 mod backoff;
+mod cluster;
 mod config;
 mod connection;
 mod driver;
@@ -30,7 +31,8 @@ mod streaming;
 mod subscriber;
 mod transport;
 
-pub use config::RedisConfig;
+pub use cluster::{ClusterConnection, ClusterDriver};
+pub use config::{NodeAddress, Protocol, RedisConfig};
 pub use connection::ManagedConnection;
 pub use driver::Driver;
 pub use error::fault_of;

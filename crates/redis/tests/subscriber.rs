@@ -6,14 +6,19 @@ mod support;
 
 use std::time::Duration;
 
-use entrant_redis::{Event, RedisConfig, Subscriber};
+use entrant_redis::{Event, Protocol, RedisConfig, Subscriber};
 use support::Scene;
 use support::server::{HOUR, LIMIT, Redis, oid};
 
 const ALL: &str = "~* &* +@all";
 
 fn start(scene: &mut Scene, server: &Redis) -> Subscriber {
-    let config = RedisConfig::new("127.0.0.1", server.port, None);
+    start_in(scene, server, Protocol::Resp3)
+}
+
+fn start_in(scene: &mut Scene, server: &Redis, protocol: Protocol) -> Subscriber {
+    let mut config = RedisConfig::new("127.0.0.1", server.port, None);
+    config.subscribers = protocol;
     let (subscriber, driver) = Subscriber::new(config, scene.keeper.clone(), &scene.stage.outside());
     scene.tasks.spawn(driver.run());
     subscriber
@@ -96,4 +101,66 @@ async fn a_channel_that_is_not_allowed_is_refused_and_the_others_live_on() {
     assert!(fault.to_string().starts_with("NOPERM: "), "{fault}");
     server.admin("PUBLISH open 1");
     assert_eq!(message(&mut subscriber).await, ("open".to_owned(), "1".to_owned()));
+}
+
+#[tokio::test]
+async fn case_04_library_a_resp2_subscriber_is_handed_over_at_every_token_with_no_message_lost_or_repeated() {
+    let Some(server) = Redis::start() else { return };
+    let mut scene = Scene::new();
+    let first = scene.token(1, 1);
+    server.allow(1, &first, ALL);
+    scene.endpoint.give(first);
+    let mut subscriber = start_in(&mut scene, &server, Protocol::Resp2);
+    subscriber.subscribe("numbers").await.unwrap();
+    subscriber.psubscribe("*").await.unwrap();
+    let connections = |server: &Redis| -> u32 {
+        let stats = server.admin("INFO commandstats");
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_auth:calls=")).unwrap();
+        calls.split(',').next().unwrap().parse().unwrap()
+    };
+    let mut number = 0_u32;
+    for token in 2..20 {
+        server.forget_tokens(1);
+        let next = scene.token(1, token);
+        server.allow(1, &next, ALL);
+        scene.endpoint.give(next);
+        scene.keeper.refresh_now();
+        let before = connections(&server);
+        scene.stage.clock.run_for(Duration::from_secs(5)).await;
+        // All the way through the handover: another connection that subscribes, and one that publishes the marker.
+        while connections(&server) < before + 2 || !number.is_multiple_of(40) {
+            server.admin(&format!("PUBLISH numbers {number}"));
+            let expected = ("numbers".to_owned(), number.to_string());
+            assert_eq!(message(&mut subscriber).await, expected, "by name");
+            assert_eq!(message(&mut subscriber).await, expected, "by pattern");
+            number += 1;
+        }
+    }
+    assert!(number > 500, "{number}");
+    let list = server.admin("CLIENT LIST");
+    assert_eq!(list.matches(&oid(1).to_string()).count(), 1, "the connections that were left are closed: {list}");
+}
+
+#[tokio::test]
+async fn a_resp2_subscriber_that_may_not_publish_keeps_its_connection_as_long_as_that_lives() {
+    let Some(server) = Redis::start() else { return };
+    let mut scene = Scene::new();
+    let first = scene.token(1, 1);
+    server.allow(1, &first, "~* &* +@all -publish");
+    scene.endpoint.give(first);
+    let mut subscriber = start_in(&mut scene, &server, Protocol::Resp2);
+    subscriber.subscribe("a").await.unwrap();
+    let next = scene.token(1, 2);
+    server.allow(1, &next, "~* &* +@all -publish");
+    scene.endpoint.give(next);
+    scene.keeper.refresh_now();
+    scene.stage.clock.run_for(Duration::from_secs(5)).await;
+    while !server.admin("INFO commandstats").contains("cmdstat_publish:calls=0,") {
+        tokio::task::yield_now().await;
+    }
+    server.admin("PUBLISH a 1");
+    assert_eq!(message(&mut subscriber).await, ("a".to_owned(), "1".to_owned()));
+    subscriber.subscribe("b").await.unwrap();
+    server.admin("PUBLISH b 2");
+    assert_eq!(message(&mut subscriber).await, ("b".to_owned(), "2".to_owned()));
 }

@@ -7,25 +7,27 @@ use std::time::Duration;
 
 use entrant_credential::Snapshot;
 use entrant_proto::reauth::{self, Credential, Delivery, Family};
-use entrant_types::{Fault, metric};
+use entrant_types::{Fault, Timestamp, metric};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::feed::Feed;
+use super::handover::Handover;
 use super::{Event, Order};
 use crate::backoff::Backoff;
+use crate::config::Protocol;
 use crate::driver::{Shared, count_auth};
 use crate::transport;
 
 /// A wait without an end, as clocks have none.
 const IDLE: Duration = Duration::from_secs(3600);
 /// A program has few subscribers, and keepers spread programs: a new token is used as soon as it is there.
-const AT_ONCE: f64 = 0.0;
+pub(super) const AT_ONCE: f64 = 0.0;
 /// Events read ahead of the program, beside those in its queue.
 const READ_AHEAD: usize = 256;
 
 /// Makes one subscriber's connection and keeps it. See [`Subscriber::new`](super::Subscriber::new).
 pub struct SubscriberDriver {
-    shared: Shared,
+    shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<Event>,
     /// What the program is subscribed to, by kind (patterns: `true`) and name.
@@ -41,8 +43,8 @@ impl fmt::Debug for SubscriberDriver {
 }
 
 impl SubscriberDriver {
-    pub(super) const fn new(shared: Shared, orders: mpsc::Receiver<Order>, events: mpsc::Sender<Event>) -> Self {
-        Self { shared, orders, events, wanted: BTreeMap::new(), waiting: VecDeque::new() }
+    pub(super) fn new(shared: Shared, orders: mpsc::Receiver<Order>, events: mpsc::Sender<Event>) -> Self {
+        Self { shared: Arc::new(shared), orders, events, wanted: BTreeMap::new(), waiting: VecDeque::new() }
     }
 
     /// Connects, subscribes, re-authenticates and reconnects until the [`Subscriber`](super::Subscriber) is dropped.
@@ -90,7 +92,7 @@ impl SubscriberDriver {
         count_auth("connect", opened.as_ref().err());
         let credential = Credential { generation, object_id, expires: token.lifetime.expires };
         let now = self.shared.clock.now();
-        let mut feed = Feed::start(opened?, credential, token, AT_ONCE, now).await?;
+        let mut feed = Feed::start(opened?, self.shared.config.subscribers, credential, token, AT_ONCE, now).await?;
         metrics::gauge!(metric::REDIS_CONNECTIONS).increment(1.0);
         for ((_, name), family) in &self.wanted {
             let order = Order { family: *family, name: name.clone(), subscribe: true, done: oneshot::channel().0 };
@@ -103,22 +105,46 @@ impl SubscriberDriver {
     async fn serve(&mut self, feed: &mut Feed, snapshots: &mut watch::Receiver<Snapshot>) -> Result<(), Fault> {
         let (clock, events) = (Arc::clone(&self.shared.clock), self.events.clone());
         let mut followed = true;
+        let (mut handover, mut backoff, mut not_before) = (None, Backoff::default(), clock.now());
         loop {
             let now = clock.now();
-            self.offer(feed, &snapshots.borrow_and_update().clone());
+            let snapshot = snapshots.borrow_and_update().clone();
+            if self.shared.config.subscribers == Protocol::Resp3 {
+                self.offer(feed, &snapshot);
+            } else if handover.is_none() && now >= not_before && self.may_hand_over(feed, &snapshot, now) {
+                let wanted = self.wanted.iter().map(|((_, name), family)| (*family, name.clone())).collect();
+                handover = Handover::begin(&self.shared, feed, wanted, &snapshot, now);
+            }
+            if let Some(next) = handover.as_mut().and_then(|handover: &mut Handover| handover.take(feed)) {
+                self.waiting.extend(feed.forget_marker());
+                (*feed, handover) = (next, None);
+                backoff.reset();
+                tell(&Delivery::Confirmed(feed.machine.credential().expires));
+            }
             if feed.step(&*self.shared.entropy, now)? {
                 self.shared.keeper.refresh_now();
             }
-            while let Some(order) = self.waiting.pop_front() {
+            while let Some(order) = if handover.is_none() { self.waiting.pop_front() } else { None } {
                 if let Err(order) = feed.order(order, now) {
                     self.waiting.push_front(order);
                     break;
                 }
             }
             feed.flush().await?;
-            let wake = feed.machine.wake_at(now).unwrap_or(now + IDLE);
+            let mut wake = feed.machine.wake_at(now).unwrap_or(now + IDLE);
+            if not_before > now {
+                wake = wake.min(not_before);
+            }
             tokio::select! {
-                read = feed.read(), if feed.events.len() < READ_AHEAD => {
+                prepared = Handover::prepared(&mut handover) => if let Err(fault) = prepared {
+                    if feed.stopped {
+                        return Err(fault);
+                    }
+                    tracing::warn!(%fault, "no new connection for a Redis subscriber yet");
+                    self.waiting.extend(feed.forget_marker());
+                    (handover, not_before) = (None, now + backoff.next(&*self.shared.entropy));
+                },
+                read = feed.read(), if feed.events.len() < READ_AHEAD && !feed.stopped => {
                     read?;
                     for outcome in feed.take(clock.now())? {
                         tell(&outcome);
@@ -150,6 +176,14 @@ impl SubscriberDriver {
             self.wanted.remove(&(order.family == Family::Pattern, order.name.clone()));
         }
         self.waiting.push_back(order);
+    }
+
+    /// Whether there is a newer token than the connection's, and nothing under way that a new one would not have.
+    fn may_hand_over(&self, feed: &Feed, snapshot: &Snapshot, now: Timestamp) -> bool {
+        snapshot.generation > feed.machine.credential().generation
+            && snapshot.token.as_ref().is_some_and(|token| token.lifetime.is_valid(now))
+            && feed.sent.is_empty()
+            && self.waiting.is_empty()
     }
 
     fn offer(&self, feed: &mut Feed, snapshot: &Snapshot) {

@@ -6,8 +6,11 @@ use entrant_proto::reauth::{self, Credential, Delivery, Family, Machine, Request
 use entrant_proto::resp::{ReplyFramer, ReplyLimits, Value};
 use entrant_types::{AccessToken, Code, Entropy, Fault, Timestamp, Whose};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
 
+use super::handover::MARKERS;
 use super::{Event, Message, Order};
+use crate::config::Protocol;
 use crate::transport::Stream;
 
 /// The state of one connection.
@@ -25,12 +28,19 @@ pub(super) struct Feed {
     pub(super) events: VecDeque<Event>,
     /// The tokens that an `AUTH` may be made of.
     tokens: Vec<(Credential, AccessToken)>,
+    /// Messages on this channel and those before it are another connection's.
+    pub(super) skip_to: Option<Vec<u8>>,
+    /// Messages behind one on this channel are another connection's.
+    pub(super) stop_at: Option<Vec<u8>>,
+    /// That one has come.
+    pub(super) stopped: bool,
 }
 
 impl Feed {
-    /// A connection that was authenticated with `token`; switches it to RESP3.
+    /// A connection that was authenticated with `token`, in the protocol asked for.
     pub(super) async fn start(
         stream: Stream,
+        protocol: Protocol,
         credential: Credential,
         token: AccessToken,
         phase: f64,
@@ -46,7 +56,13 @@ impl Feed {
             confirmed: Vec::new(),
             events: VecDeque::new(),
             tokens: vec![(credential, token)],
+            skip_to: None,
+            stop_at: None,
+            stopped: false,
         };
+        if protocol == Protocol::Resp2 {
+            return Ok(feed);
+        }
         feed.request(&[b"HELLO", b"3"], now);
         feed.flush().await?;
         while feed.machine.outstanding() > 0 {
@@ -77,6 +93,12 @@ impl Feed {
         }
         self.sent.push_back(order);
         Ok(())
+    }
+
+    /// The marker is of no use any more: the order that ends its subscription.
+    pub(super) fn forget_marker(&mut self) -> Option<Order> {
+        let name = self.stop_at.take()?;
+        Some(Order { family: Family::Channel, name, subscribe: false, done: oneshot::channel().0 })
     }
 
     fn request(&mut self, words: &[&[u8]], now: Timestamp) -> bool {
@@ -154,7 +176,7 @@ impl Feed {
             match self.machine.reply(frame, now) {
                 Delivery::Client => {
                     let (value, _) = Value::parse(frame).map_err(|_| garbled())?.ok_or_else(garbled)?;
-                    take_value(&value, &mut self.sent, &mut self.confirmed, &mut self.events)?;
+                    self.take_value(&value)?;
                 }
                 Delivery::Swallow => {}
                 outcome => outcomes.push(outcome),
@@ -163,45 +185,50 @@ impl Feed {
         self.input.drain(..used);
         Ok(outcomes)
     }
-}
 
-fn take_value(
-    value: &Value,
-    sent: &mut VecDeque<Order>,
-    confirmed: &mut Vec<(Family, Vec<u8>)>,
-    events: &mut VecDeque<Event>,
-) -> Result<(), Fault> {
-    let Value::Push(elements) = value else {
-        return match value {
-            Value::Error(text) => {
-                refuse(sent, &String::from_utf8_lossy(text));
-                Ok(())
+    fn take_value(&mut self, value: &Value) -> Result<(), Fault> {
+        let (Value::Push(elements) | Value::Array(elements)) = value else {
+            if let Value::Error(text) = value {
+                refuse(&mut self.sent, &String::from_utf8_lossy(text));
             }
-            _ => Ok(()),
+            return Ok(());
         };
-    };
-    let text = |index: usize| elements.get(index).and_then(Value::text).map(<[u8]>::to_vec);
-    match elements.first().and_then(Value::text) {
-        Some(b"message" | b"smessage") => {
-            let (Some(channel), Some(payload)) = (text(1), text(2)) else { return Err(garbled()) };
-            events.push_back(Event::Message(Message { pattern: None, channel, payload }));
-        }
-        Some(b"pmessage") => {
-            let (Some(channel), Some(payload)) = (text(2), text(3)) else { return Err(garbled()) };
-            events.push_back(Event::Message(Message { pattern: text(1), channel, payload }));
-        }
-        Some(b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe") => {
-            // Confirmations come in the order of the requests.
-            if let Some(order) = sent.pop_front() {
-                let _ = order.done.send(Ok(()));
-                if order.subscribe {
-                    confirmed.push((order.family, order.name));
+        let text = |index: usize| elements.get(index).and_then(Value::text).map(<[u8]>::to_vec);
+        match elements.first().and_then(Value::text) {
+            Some(b"message" | b"smessage") => {
+                let (Some(channel), Some(payload)) = (text(1), text(2)) else { return Err(garbled()) };
+                self.deliver(Message { pattern: None, channel, payload });
+            }
+            Some(b"pmessage") => {
+                let (Some(channel), Some(payload)) = (text(2), text(3)) else { return Err(garbled()) };
+                self.deliver(Message { pattern: text(1), channel, payload });
+            }
+            Some(b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe") => {
+                // Confirmations come in the order of the requests.
+                if let Some(order) = self.sent.pop_front() {
+                    let _ = order.done.send(Ok(()));
+                    if order.subscribe && !order.name.starts_with(MARKERS) {
+                        self.confirmed.push((order.family, order.name));
+                    }
                 }
             }
+            _ => {}
         }
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    fn deliver(&mut self, message: Message) {
+        // A pattern may match the marker as well: only the marker's own subscription counts.
+        if message.channel.starts_with(MARKERS) {
+            let marker = message.pattern.is_none().then_some(&message.channel);
+            if marker.is_some() && self.skip_to.as_ref() == marker {
+                self.skip_to = None;
+            }
+            self.stopped |= marker.is_some() && self.stop_at.as_ref() == marker;
+        } else if self.skip_to.is_none() && !self.stopped {
+            self.events.push_back(Event::Message(message));
+        }
+    }
 }
 
 fn refuse(sent: &mut VecDeque<Order>, text: &str) {

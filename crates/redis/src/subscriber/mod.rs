@@ -1,7 +1,8 @@
-//! Pub/sub on Entra tokens: a RESP3 connection of its own, authenticated in line without a gap.
+//! Pub/sub on Entra tokens: a connection of its own. RESP3 is authenticated in line, RESP2 handed over, both without a gap.
 
 mod driver;
 mod feed;
+mod handover;
 
 use std::fmt;
 use std::sync::Arc;
