@@ -1,5 +1,5 @@
 //! A cluster of real redis-servers: redirections, moves and new nodes, on tokens that change all the time.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a broken promise")]
+#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
 
 #[expect(dead_code, reason = "the harness of all connection tests")]
 mod support;

@@ -51,7 +51,15 @@ fn transactions_blocking_scripts_and_inline_commands_pass_while_tokens_are_renew
             std::thread::sleep(Duration::from_millis(15));
             client.ask("EXEC", &format!("*1\r\n:{}\r\n", round + 1));
             client.send(b"BLPOP q 5\r\n");
-            std::thread::sleep(Duration::from_millis(5));
+            // Pushed before the client waits, the element would not wake it.
+            while !running
+                .server
+                .admin("CLIENT LIST")
+                .lines()
+                .any(|line| line.contains("flags=b") && line.contains("cmd=blpop"))
+            {
+                std::thread::yield_now();
+            }
             pusher.ask("RPUSH q x", ":1\r\n");
             client.expect("*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
             client.ask("EVAL \"return ARGV[1]\" 0 hi", "$2\r\nhi\r\n");
