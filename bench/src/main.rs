@@ -14,11 +14,12 @@ async fn main() -> ExitCode {
         ["peers", "redis", rows @ ..] => redis::peers::run(rows).await,
         ["redis-client", client, row, seconds] => redis::client::run(client, row, seconds).await,
         ["bench", "tokens"] => tokens::speed::run().await,
+        ["bench", "redis", words @ ..] => redis::speed::run(words),
         ["part", "accounts"] => tokens::accounts::section().await.map(|text| println!("{text}")),
         ["part", "verification"] => tokens::verification::section().await.map(|text| println!("{text}")),
         ["speed", client, base] => tokens::speed::measure(client, base).await,
         ["client", client, row, base] => tokens::client::run(client, row, base).await,
-        _ => Err("usage: entrant-bench peers tokens|redis, or bench tokens".into()),
+        _ => Err("usage: entrant-bench peers tokens|redis, or bench tokens|redis".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -50,7 +50,7 @@ pub(crate) fn all() -> Result<(), String> {
 
 /// Debian's own way to say that nobody answers questions. The policy of runlevel 1 keeps packages from starting
 /// their services: the tests start their own servers.
-fn apt_get(arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn apt_get(arguments: &[&str]) -> Result<(), String> {
     println!("$ apt-get {}", arguments.join(" "));
     let status = Command::new("apt-get")
         .args(arguments)

@@ -12,6 +12,7 @@ mod beside;
 mod docs;
 mod install;
 mod packages;
+mod proxies;
 mod run;
 mod sdk;
 mod test;
@@ -29,13 +30,14 @@ cargo xtask COMMAND
   install  only the install step of `test`
   peers AREA  the same faults against other people's clients and ours (AREA: tokens, redis)
   soak MINUTES  the whole system under load, its clock sixty times faster
-  bench AREA  other people's clients and ours, measured side by side (AREA: tokens)
+  bench AREA  other people's clients and ours, measured side by side (AREA: tokens, redis)
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.first().copied() {
+        Some("bench") if words.get(1) == Some(&"redis") => proxies::bench(&words[2..]),
         Some(kind @ ("peers" | "bench")) if words.len() == 2 => beside::run(kind, words[1]),
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),

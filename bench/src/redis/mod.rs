@@ -3,4 +3,5 @@
 pub mod client;
 pub mod peers;
 mod rows;
+pub mod speed;
 mod stage;

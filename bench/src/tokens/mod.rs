@@ -4,7 +4,7 @@ pub mod accounts;
 pub mod client;
 mod endpoint;
 pub mod faults;
-mod page;
+pub mod page;
 pub mod speed;
 pub mod verification;
 
