@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use entrant_types::{Code, Fault, Retry, Whose};
 use tokio::net::{TcpListener, UnixListener};
@@ -49,7 +50,7 @@ impl Listen {
         let bound = match self {
             Self::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
             Self::Unix(path) => {
-                bind_unix(path).await.map(|listener| Listener::Unix(listener, SocketFile(path.clone())))
+                bind_unix(path).await.map(|listener| Listener::Unix(listener, Arc::new(SocketFile(path.clone()))))
             }
         };
         bound.map_err(|error| {
@@ -96,7 +97,7 @@ pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket and its file, removed when the listener is dropped.
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener, Arc<SocketFile>),
 }
 
 impl Listener {
@@ -108,11 +109,11 @@ impl Listener {
         }
     }
 
-    /// The same listener on the runtime of the calling task.
-    pub(super) fn adopt(self) -> io::Result<Self> {
+    /// The listener without a runtime, for threads with runtimes of their own.
+    pub(super) fn detach(self) -> io::Result<Detached> {
         Ok(match self {
-            Self::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener.into_std()?)?),
-            Self::Unix(listener, file) => Self::Unix(UnixListener::from_std(listener.into_std()?)?, file),
+            Self::Tcp(listener) => Detached::Tcp(listener.into_std()?),
+            Self::Unix(listener, file) => Detached::Unix(listener.into_std()?, file),
         })
     }
 
@@ -125,6 +126,31 @@ impl Listener {
             Self::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
             Self::Unix(_, file) => Ok(Listen::Unix(file.0.clone())),
         }
+    }
+}
+
+/// A listener that no runtime watches.
+#[derive(Debug)]
+pub(super) enum Detached {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, Arc<SocketFile>),
+}
+
+impl Detached {
+    /// The same once more: whoever accepts first has the client.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener, file) => Self::Unix(listener.try_clone()?, Arc::clone(file)),
+        })
+    }
+
+    /// The listener on the runtime of the calling task.
+    pub(super) fn adopt(self) -> io::Result<Listener> {
+        Ok(match self {
+            Self::Tcp(listener) => Listener::Tcp(TcpListener::from_std(listener)?),
+            Self::Unix(listener, file) => Listener::Unix(UnixListener::from_std(listener)?, file),
+        })
     }
 }
 

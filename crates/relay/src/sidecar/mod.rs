@@ -7,6 +7,7 @@
 //! [`entrant_proto::reauth`].
 
 mod alarm;
+mod asked;
 mod cluster;
 mod health;
 mod hello;
@@ -18,6 +19,7 @@ mod serve;
 mod session;
 pub mod sharing;
 mod succession;
+mod thread;
 mod upstream;
 
 use std::fmt;
@@ -122,20 +124,29 @@ impl Sidecar {
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         let listening = TaskTracker::new();
-        let serving = serve::Serving { tasks: tasks.clone(), draining: draining.clone(), aborting: aborting.clone() };
+        let serving = serve::Serving {
+            tasks: tasks.clone(),
+            draining: draining.clone(),
+            aborting: aborting.clone(),
+            own_thread: false,
+        };
         if let Some(cluster) = &self.shared.cluster {
             cluster.begin(&self.shared.upstream, &listeners, &serving, &accepting, &listening);
         }
-        if self.shared.config.sharing && self.shared.cluster.is_none() {
-            if let Err(fault) = sharing::start(&self.shared, listeners, &serving, &accepting) {
-                tracing::error!(%fault, "the sidecar cannot serve");
-                return;
+        let started = match (&self.shared.cluster, self.shared.config.sharing) {
+            (None, true) => sharing::start(&self.shared, listeners, &serving, &accepting),
+            (None, false) => serve::start(&self.shared, listeners, &serving, &accepting),
+            (Some(_), _) => {
+                for listener in listeners {
+                    let task = serve::accept(Arc::clone(&self.shared), listener, serving.clone(), accepting.clone());
+                    listening.spawn(task);
+                }
+                Ok(())
             }
-        } else {
-            for listener in listeners {
-                let task = serve::accept(Arc::clone(&self.shared), listener, serving.clone(), accepting.clone());
-                listening.spawn(task);
-            }
+        };
+        if let Err(fault) = started {
+            tracing::error!(%fault, "the sidecar cannot serve");
+            return;
         }
         self.shared.listening.store(true, Ordering::Release);
         shutdown.cancelled().await;

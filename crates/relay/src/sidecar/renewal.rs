@@ -2,26 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use entrant_credential::Snapshot;
 use entrant_proto::reauth::{self, CloseReason, Credential, Delivery};
-use entrant_types::{BoxFuture, Timestamp, metric};
+use entrant_types::{Timestamp, metric};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
 use super::session::{End, Session, Token};
 use super::succession::{Succession, Successor};
-
-/// The keeper's next snapshot; never, once its driver is gone.
-pub(super) type Renewal = BoxFuture<'static, watch::Receiver<Snapshot>>;
-
-pub(super) fn next_snapshot(mut snapshots: watch::Receiver<Snapshot>) -> Renewal {
-    Box::pin(async move {
-        if snapshots.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        snapshots
-    })
-}
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Takes note of what came of an `AUTH`.
@@ -91,9 +77,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     pub(super) fn poll_renewal(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(mut snapshots) = self.renewal.as_mut().poll(cx) {
-            let snapshot = snapshots.borrow_and_update().clone();
-            self.renewal = next_snapshot(snapshots);
+        while let Poll::Ready(snapshot) = self.renewal.poll(cx) {
             let now = self.shared.clock.now();
             let Some(token) = snapshot.token.filter(|token| token.lifetime.is_valid(now)) else { continue };
             if snapshot.generation <= self.held.credential.generation {

@@ -1,6 +1,5 @@
 //! Accepting clients and seeing each to its end.
 
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
-use super::listen::Listener;
+use super::listen::{Detached, Listener};
 use super::session::{End, Session, Token};
+use super::thread;
 use super::upstream::Stream;
 
 /// How long the listener rests after a failure to accept (too many open files).
@@ -30,6 +30,46 @@ pub(super) struct Serving {
     pub(super) draining: CancellationToken,
     /// Clients are closed.
     pub(super) aborting: CancellationToken,
+    /// Clients are closed with the thread that serves them.
+    pub(super) own_thread: bool,
+}
+
+/// Serves the listeners on threads of their own until `stop`, then lets clients finish. Returns at once; the threads
+/// are counted in `serving`.
+///
+/// # Errors
+/// A thread could not be started.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    listeners: Vec<Listener>,
+    serving: &Serving,
+    stop: &CancellationToken,
+) -> Result<(), Fault> {
+    let listeners: Vec<Detached> = thread::detach(listeners)?;
+    for _ in 0..thread::count() {
+        let own = listeners.iter().map(Detached::again).collect::<io::Result<Vec<_>>>().map_err(thread::failed)?;
+        let (shared, stop) = (Arc::clone(shared), stop.clone());
+        // Counted here, so that the thread lives until its clients have ended.
+        let clients = Serving { tasks: TaskTracker::new(), own_thread: true, ..serving.clone() };
+        thread::start("entrant-relay", serving, move || async move {
+            let mut accepting = tokio::task::JoinSet::new();
+            for listener in own {
+                match listener.adopt() {
+                    Ok(listener) => {
+                        accepting.spawn(accept(Arc::clone(&shared), listener, clients.clone(), stop.clone()));
+                    }
+                    Err(error) => tracing::error!(%error, "a listener cannot be moved to its thread"),
+                }
+            }
+            while accepting.join_next().await.is_some() {}
+            clients.tasks.close();
+            tokio::select! {
+                () = clients.tasks.wait() => {}
+                () = clients.aborting.cancelled() => {}
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Accepts until told to stop.
@@ -69,16 +109,19 @@ fn spawn<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(shared: &Arc<Shared
             let _ = client.shutdown().await;
             return;
         }
-        let shared = Arc::clone(&place.0);
+        let serve = serve(Arc::clone(&place.0), client, &serving.draining);
+        if serving.own_thread {
+            return serve.await;
+        }
         tokio::select! {
             () = serving.aborting.cancelled() => {}
-            () = serve(shared, client, serving.draining.cancelled()) => {}
+            () = serve => {}
         }
     });
 }
 
 /// One client from connecting to its end.
-async fn serve<C>(shared: Arc<Shared>, client: C, draining: impl Future<Output = ()>)
+async fn serve<C>(shared: Arc<Shared>, client: C, draining: &CancellationToken)
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {

@@ -3,7 +3,7 @@
 //! One task moves both directions, so that no reply can overtake what the machine knows. Bytes are forwarded from
 //! the buffers they were read into; a side that does not take its bytes stops the other side's reading.
 
-use std::future::Future;
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,19 +13,26 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use entrant_proto::reauth::{self, CloseReason, Credential, Delivery, Machine, Step};
 use entrant_types::{AccessToken, BoxFuture, Timestamp};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::alarm::Alarm;
-use super::renewal::{Renewal, next_snapshot};
+use super::asked::{Renewal, Stopping};
 use super::replies::Replies;
 use super::requests::{MOST_WAITING, Requests, Stop};
 use super::succession::Succession;
 use super::upstream::Stream;
 
-/// Room for one read: small while a connection is quiet, two TLS records' worth once a read filled it.
-pub(super) const SMALL_READ: usize = 4 << 10;
-const LARGE_READ: usize = 32 << 10;
+/// Room for one read: two TLS records' worth.
+const ROOM: usize = 32 << 10;
+/// Room that a quiet connection keeps in each direction.
+const MOST_KEPT: usize = 1 << 10;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; ROOM]);
+}
+
 /// How long Redis may take to answer what a client sent before it closed its side.
 const GRACE: Duration = Duration::from_secs(30);
 /// Turns before other tasks get theirs.
@@ -71,7 +78,6 @@ pub(super) struct Session<C> {
     pub(super) succession: Option<Succession>,
     client_gone: bool,
     pub(super) upstream_gone: bool,
-    rooms: (usize, usize),
     /// The client sent no RESP: this is said once everything before is answered.
     parting: Option<String>,
     /// Bytes were written to Redis that TLS may still hold.
@@ -84,7 +90,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn new(shared: Arc<Shared>, client: C, upstream: Stream, held: Token) -> Self {
         let now = shared.clock.now();
         let machine = Machine::new(held.credential, shared.entropy.fraction(), now);
-        let renewal = next_snapshot(shared.keeper.subscribe());
+        let renewal = Renewal::of(shared.keeper.subscribe());
         Self {
             shared,
             client,
@@ -100,7 +106,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             succession: None,
             client_gone: false,
             upstream_gone: false,
-            rooms: (SMALL_READ, SMALL_READ),
             parting: None,
             unflushed: false,
             grace: None,
@@ -108,11 +113,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Moves bytes until one side ends, or until `stopping` and the client is idle.
-    pub(super) async fn run(&mut self, stopping: impl Future<Output = ()>) -> End {
-        let mut stopping = std::pin::pin!(stopping);
-        let mut stop = false;
+    pub(super) async fn run(&mut self, stopping: &CancellationToken) -> End {
+        let mut stopping = Stopping::new(stopping);
         std::future::poll_fn(|cx| {
-            stop = stop || stopping.as_mut().poll(cx).is_ready();
+            let stop = stopping.poll(cx);
             self.poll(cx, stop)
         })
         .await
@@ -125,8 +129,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     fn poll(&mut self, cx: &mut Context<'_>, stopping: bool) -> Poll<End> {
         self.poll_renewal(cx);
+        let mut now = self.shared.clock.now();
         for _ in 0..TURNS {
-            let now = self.shared.clock.now();
             let mut moved = match self.poll_replies(cx, now) {
                 Ok(moved) => moved,
                 Err(end) => return Poll::Ready(end),
@@ -138,7 +142,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if stopping && self.is_idle() {
                 return Poll::Ready(End::Shutdown);
             }
-            moved |= self.alarm.poll(self.machine.wake_at(now), &*self.shared.clock, cx);
+            if self.alarm.poll(self.machine.wake_at(now), &*self.shared.clock, cx) {
+                (now, moved) = (self.shared.clock.now(), true);
+            }
             if !moved {
                 return Poll::Pending;
             }
@@ -159,7 +165,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(moved | self.poll_draining(cx, now)?);
         }
         if !self.upstream_gone && self.replies.buffer.len() < MOST_WAITING {
-            match read(&mut self.upstream, &mut self.replies.buffer, &mut self.rooms.0, cx) {
+            match read(&mut self.upstream, &mut self.replies.buffer, cx) {
                 Poll::Ready(Ok(0) | Err(_)) => (self.upstream_gone, moved) = (true, true),
                 Poll::Ready(Ok(_)) => moved = true,
                 Poll::Pending => {}
@@ -206,7 +212,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.parting.is_none() {
             let open = !self.client_gone && !self.machine.holds_client();
             if open && self.requests.buffer.len() < MOST_WAITING {
-                match read(&mut self.client, &mut self.requests.buffer, &mut self.rooms.1, cx) {
+                match read(&mut self.client, &mut self.requests.buffer, cx) {
                     Poll::Ready(Ok(0) | Err(_)) => (self.client_gone, moved) = (true, true),
                     Poll::Ready(Ok(_)) => moved = true,
                     Poll::Pending => {}
@@ -310,22 +316,28 @@ pub(super) fn own_auth(token: &Token) -> BytesMut {
     BytesMut::from(&reauth::encode::auth(token.credential.object_id, &token.token)[..])
 }
 
-/// One read. A buffer that was grown for a busy moment is let go in a quiet one.
+/// One read, into space that all connections of the thread share: a quiet one holds no buffer.
 pub(super) fn read<R: AsyncRead + Unpin>(
     from: &mut R,
     buffer: &mut BytesMut,
-    room: &mut usize,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    if buffer.is_empty() && *room == SMALL_READ && buffer.capacity() > 2 * SMALL_READ {
-        *buffer = BytesMut::new();
-    }
-    buffer.reserve(*room);
-    let poll = std::pin::pin!(from.read_buf(buffer)).poll(cx);
-    if let Poll::Ready(Ok(read)) = &poll {
-        *room = if *read >= SMALL_READ { LARGE_READ } else { SMALL_READ };
-    }
-    poll
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut room = ReadBuf::new(scratch);
+        match Pin::new(from).poll_read(cx, &mut room) {
+            Poll::Ready(Ok(())) => {
+                buffer.extend_from_slice(room.filled());
+                Poll::Ready(Ok(room.filled().len()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                if buffer.is_empty() && buffer.capacity() > MOST_KEPT {
+                    *buffer = BytesMut::new();
+                }
+                Poll::Pending
+            }
+        }
+    })
 }
 
 /// Writes what is ready, then what follows it. Whether anything moved.

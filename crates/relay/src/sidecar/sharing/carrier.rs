@@ -15,8 +15,8 @@ use tokio::io::AsyncWrite as _;
 use super::trunk::{Line, Tokens, Trunk, make, poll_wanted, step};
 use crate::sidecar::Shared;
 use crate::sidecar::alarm::Alarm;
-use crate::sidecar::renewal::{Renewal, next_snapshot};
-use crate::sidecar::session::{SMALL_READ, Token, read, write};
+use crate::sidecar::asked::Renewal;
+use crate::sidecar::session::{Token, read, write};
 use crate::sidecar::upstream::Stream;
 
 /// A shared connection that owes replies and says nothing is looked at this often, in real time, and given up at the
@@ -89,7 +89,6 @@ struct Carrier {
     framer: ReplyFramer,
     input: BytesMut,
     head: Vec<u8>,
-    room: usize,
     unflushed: bool,
     tokens: Tokens,
     renewal: Renewal,
@@ -98,14 +97,13 @@ struct Carrier {
 
 impl Carrier {
     fn new(shared: Arc<Shared>, stream: Stream, token: Token) -> Self {
-        let renewal = next_snapshot(shared.keeper.subscribe());
+        let renewal = Renewal::of(shared.keeper.subscribe());
         Self {
             shared,
             stream,
             framer: ReplyFramer::new(ReplyLimits::RELAY),
             input: BytesMut::new(),
             head: Vec::new(),
-            room: SMALL_READ,
             unflushed: false,
             tokens: Tokens::new(token),
             renewal,
@@ -130,7 +128,7 @@ impl Carrier {
         loop {
             let now = self.shared.clock.now();
             let mut moved = self.write(&mut state.output, cx)?;
-            match read(&mut self.stream, &mut self.input, &mut self.room, cx) {
+            match read(&mut self.stream, &mut self.input, cx) {
                 Poll::Ready(Ok(0) | Err(_)) => {
                     let Line::Up { machine, .. } = &state.line else { return Err("closed") };
                     return Err(machine.drop_reason(now).as_str());
@@ -187,9 +185,7 @@ impl Carrier {
     }
 
     fn poll_renewal(&mut self, state: &mut super::trunk::State, cx: &mut Context<'_>) {
-        while let Poll::Ready(mut snapshots) = self.renewal.as_mut().poll(cx) {
-            let snapshot = snapshots.borrow_and_update().clone();
-            self.renewal = next_snapshot(snapshots);
+        while let Poll::Ready(snapshot) = self.renewal.poll(cx) {
             let now = self.shared.clock.now();
             let Line::Up { machine, .. } = &mut state.line else { return };
             let Some(token) = snapshot.token.filter(|token| token.lifetime.is_valid(now)) else { continue };

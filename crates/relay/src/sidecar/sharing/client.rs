@@ -1,21 +1,22 @@
 //! One client on a shared connection, until a command of its makes it need one of its own.
 
-use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use entrant_proto::reauth::{Effect, Request};
 use entrant_proto::resp::{Args, RequestFramer, RequestLimits, RequestPiece};
 use entrant_types::Fault;
+use tokio::io::ReadBuf;
+use tokio_util::sync::CancellationToken;
 
 use super::Hub;
 use super::list::is_stateless;
 use super::mailbox::Mailbox;
 use super::replay::Replay;
 use super::trunk::{Submitted, Trunk};
+use crate::sidecar::asked::Stopping;
 use crate::sidecar::requests::MOST_WAITING;
 
 /// Requests under way of one client, beyond which it waits: one client's pipeline must not be everybody's.
@@ -58,7 +59,7 @@ pub(super) struct Client {
     pub(super) buffer: BytesMut,
     waiting: Option<RequestPiece>,
     pub(super) replay: Replay,
-    gone: Cell<bool>,
+    gone: bool,
 }
 
 impl Client {
@@ -72,16 +73,15 @@ impl Client {
             buffer: BytesMut::new(),
             waiting: None,
             replay: Replay::default(),
-            gone: Cell::new(false),
+            gone: false,
         }
     }
 
     /// Serves it while it shares.
-    pub(super) async fn run(&mut self, stopping: impl Future<Output = ()>) -> Fate {
-        let mut stopping = std::pin::pin!(stopping);
-        let mut stop = false;
+    pub(super) async fn run(&mut self, stopping: &CancellationToken) -> Fate {
+        let mut stopping = Stopping::new(stopping);
         std::future::poll_fn(|cx| {
-            stop = stop || stopping.as_mut().poll(cx).is_ready();
+            let stop = stopping.poll(cx);
             match self.poll(cx) {
                 Poll::Pending if stop && self.is_idle() => Poll::Ready(Fate::Stopped),
                 poll => poll,
@@ -109,8 +109,8 @@ impl Client {
                     self.mailbox.wait(cx.waker(), true);
                     return Poll::Pending;
                 }
-                Stop::Input if self.gone.get() && self.mailbox.outstanding() == 0 => return Poll::Ready(Fate::Closed),
-                Stop::Input if self.gone.get() => {
+                Stop::Input if self.gone && self.mailbox.outstanding() == 0 => return Poll::Ready(Fate::Closed),
+                Stop::Input if self.gone => {
                     self.mailbox.wait(cx.waker(), true);
                     return Poll::Pending;
                 }
@@ -119,8 +119,7 @@ impl Client {
                         self.mailbox.wait(cx.waker(), false);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(Some(fate))) => return Poll::Ready(fate),
-                    Poll::Ready(Ok(None)) => {}
+                    Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(Fate::Closed),
                 },
             }
@@ -141,26 +140,13 @@ impl Client {
     }
 
     /// Reads into space that all clients share, so that an idle client holds next to nothing.
-    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Fate>>> {
-        loop {
-            match self.mailbox.socket.poll_read_ready(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(result) => result?,
-            }
-            let mut scratch = self.hub.scratch.take();
-            let read = self.mailbox.socket.try_read(&mut scratch);
-            if let Ok(count) = read {
-                self.buffer.extend_from_slice(scratch.get(..count).unwrap_or_default());
-            }
-            self.hub.scratch.replace(scratch);
-            match read {
-                Ok(0) => self.gone.set(true),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-            return Poll::Ready(Ok(None));
-        }
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = self.hub.scratch.borrow_mut();
+        let mut room = ReadBuf::new(&mut scratch);
+        ready!(self.mailbox.socket.poll_read(cx, &mut room))?;
+        self.gone |= room.filled().is_empty();
+        self.buffer.extend_from_slice(room.filled());
+        Poll::Ready(Ok(()))
     }
 
     /// Sends every request that may go.

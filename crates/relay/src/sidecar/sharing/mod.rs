@@ -22,7 +22,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use entrant_proto::reauth::Request;
 use entrant_proto::resp::{Args, ReplyFramer, ReplyLimits, encode_command};
-use entrant_types::{Code, Fault, Whose, metric};
+use entrant_types::{Fault, metric};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
@@ -30,9 +30,10 @@ use tokio_util::sync::CancellationToken;
 pub use list::STATELESS;
 
 use super::Shared;
-use super::listen::Listener;
+use super::listen::{Detached, Listener};
 use super::serve::{Place, Serving, connect, explain, report};
 use super::session::Session;
+use super::thread;
 use client::{Client, Fate};
 use mailbox::Mailbox;
 use replay::Replay;
@@ -74,28 +75,14 @@ pub(super) fn start(
     serving: &Serving,
     stop: &CancellationToken,
 ) -> Result<(), Fault> {
-    let failed = |error: io::Error| {
-        Fault::new(
-            Whose::Entrant,
-            format!("the sharing thread cannot be started: {error}"),
-            "Check the limit of threads.",
-        )
-        .code(Code::Entrant("no_thread"))
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let (shared, serving, stop) = (Arc::clone(shared), serving.clone(), stop.clone());
-    // Held until the thread ends, so that the sidecar waits for it.
-    let token = serving.tasks.token();
-    let thread = std::thread::Builder::new().name("entrant-sharing".to_owned());
-    let body = move || {
-        let local = LocalSet::new();
-        local.block_on(&runtime, serve(shared, listeners, serving, stop));
-        drop(token);
-    };
-    thread.spawn(body).map(drop).map_err(failed)
+    let listeners = thread::detach(listeners)?;
+    let (shared, serving_there, stop) = (Arc::clone(shared), serving.clone(), stop.clone());
+    thread::start("entrant-sharing", serving, move || async move {
+        LocalSet::new().run_until(serve(shared, listeners, serving_there, stop)).await;
+    })
 }
 
-async fn serve(shared: Arc<Shared>, listeners: Vec<Listener>, serving: Serving, stop: CancellationToken) {
+async fn serve(shared: Arc<Shared>, listeners: Vec<Detached>, serving: Serving, stop: CancellationToken) {
     let count = shared.config.shared_connections.max(1);
     let make = |version| (0..count).map(|_| Rc::new(Trunk::new(version))).collect::<Vec<_>>();
     let hub = Rc::new(Hub {
@@ -115,12 +102,15 @@ async fn serve(shared: Arc<Shared>, listeners: Vec<Listener>, serving: Serving, 
     }
     while accepting.join_next().await.is_some() {}
     clients.close();
-    clients.wait().await;
+    tokio::select! {
+        () = clients.wait() => {}
+        () = serving.aborting.cancelled() => {}
+    }
 }
 
 async fn accept(
     hub: Rc<Hub>,
-    listener: Listener,
+    listener: Detached,
     serving: Serving,
     clients: tokio_util::task::TaskTracker,
     stop: CancellationToken,
@@ -137,13 +127,8 @@ async fn accept(
         };
         match accepted {
             Ok(socket) => {
-                let (hub, serving) = (Rc::clone(&hub), serving.clone());
-                clients.spawn_local(async move {
-                    tokio::select! {
-                        () = serving.aborting.cancelled() => {}
-                        () = client(hub, socket, &serving.draining) => {}
-                    }
-                });
+                let (hub, draining) = (Rc::clone(&hub), serving.draining.clone());
+                clients.spawn_local(async move { client(hub, socket, &draining).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "a client could not be accepted");
@@ -158,9 +143,9 @@ async fn one(listener: &Listener) -> io::Result<Socket> {
         Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
-            Ok(Socket::Tcp(stream))
+            Ok(Socket::Tcp(RefCell::new(stream)))
         }
-        Listener::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
+        Listener::Unix(listener, _) => Ok(Socket::Unix(RefCell::new(listener.accept().await?.0))),
     }
 }
 
@@ -174,13 +159,16 @@ async fn client(hub: Rc<Hub>, socket: Socket, draining: &CancellationToken) {
         return;
     }
     let mut client = Client::new(Rc::clone(&hub), Rc::new(Mailbox::new(Rc::clone(&socket))));
-    match client.run(draining.cancelled()).await {
+    match client.run(draining).await {
         Fate::Closed | Fate::Stopped => {}
         Fate::Garbled(reply) => client.mailbox.deliver(reply.as_bytes(), 0),
-        Fate::Unserved(fault) => explain(Owned { socket, first: client.buffer.to_vec() }, &fault).await,
+        // Boxed, both of them: their room would be every client's, and few go there.
+        Fate::Unserved(fault) => {
+            Box::pin(explain(Owned { socket, first: client.buffer.to_vec() }, &fault)).await;
+        }
         Fate::Pin => {
             let Client { buffer, replay, .. } = client;
-            pin(&hub, Owned { socket, first: buffer.to_vec() }, replay, draining).await;
+            Box::pin(pin(&hub, Owned { socket, first: buffer.to_vec() }, replay, draining)).await;
         }
     }
 }
@@ -217,7 +205,7 @@ async fn pin(hub: &Hub, client: Owned, replay: Replay, draining: &CancellationTo
             session.machine.reply(reply, now);
         }
     }
-    let end = session.run(draining.cancelled()).await;
+    let end = session.run(draining).await;
     metrics::gauge!(metric::REDIS_CONNECTIONS).decrement(1.0);
     report(&hub.shared, &session, end);
     let _ = tokio::time::timeout(Duration::from_secs(1), session.upstream.shutdown()).await;

@@ -1,5 +1,6 @@
 //! A client's socket that its own task reads and the shared connection's task writes.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,38 +10,35 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// TCP or Unix.
+///
+/// Both tasks run on one thread and neither keeps a borrow beyond a call.
 #[derive(Debug)]
 pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(RefCell<TcpStream>),
+    Unix(RefCell<UnixStream>),
 }
 
 impl Socket {
-    pub(super) fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+    /// As `AsyncRead` has it: unlike `try_read` it knows after a short read that nothing more is there, and saves the
+    /// system call that would say so.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.try_read(bytes),
-            Self::Unix(stream) => stream.try_read(bytes),
+            Self::Tcp(stream) => Pin::new(&mut *stream.borrow_mut()).poll_read(cx, into),
+            Self::Unix(stream) => Pin::new(&mut *stream.borrow_mut()).poll_read(cx, into),
         }
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
-        }
-    }
-
-    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tcp(stream) => stream.borrow().try_write(bytes),
+            Self::Unix(stream) => stream.borrow().try_write(bytes),
         }
     }
 
     pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.poll_write_ready(cx),
-            Self::Unix(stream) => stream.poll_write_ready(cx),
+            Self::Tcp(stream) => stream.borrow().poll_write_ready(cx),
+            Self::Unix(stream) => stream.borrow().poll_write_ready(cx),
         }
     }
 }
@@ -60,20 +58,7 @@ impl AsyncRead for Owned {
             this.first.drain(..take);
             return Poll::Ready(Ok(()));
         }
-        loop {
-            match this.socket.poll_read_ready(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(result) => result?,
-            }
-            match this.socket.try_read(buf.initialize_unfilled()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-            }
-        }
+        this.socket.poll_read(cx, buf)
     }
 }
 
