@@ -104,11 +104,15 @@ async fn admit(shared: &Arc<Shared>, live: &Live, client: &mut Client) -> Result
                     answer(client, "+OK\r\n").await?;
                     return Ok(Admitted { upstream, first: BytesMut::new() });
                 }
-                Login::Refused => shared.wrongpass(),
+                Login::Refused => {
+                    shared.hold_back(live).await;
+                    shared.wrongpass()
+                }
                 Login::Drop => return Err(CloseReason::Injected),
             },
             Command::AuthPasswordOnly => {
                 shared.refuse_password_only(live);
+                shared.hold_back(live).await;
                 shared.wrongpass()
             }
             Command::AuthMalformed(0) => "-ERR wrong number of arguments for 'auth' command\r\n",
@@ -149,7 +153,10 @@ async fn greet(shared: &Arc<Shared>, live: &Live, client: &mut Client, hello: &H
             shared.registry.identify(live, Some(identity));
             Ok(Greeting::Admitted(Admitted { upstream, first: hello.rewritten(None) }))
         }
-        Login::Refused => Ok(Greeting::Reply(shared.wrongpass())),
+        Login::Refused => {
+            shared.hold_back(live).await;
+            Ok(Greeting::Reply(shared.wrongpass()))
+        }
         Login::Drop => Err(CloseReason::Injected),
     }
 }

@@ -53,6 +53,14 @@ impl Shared {
         self.refused(live, &Refusal::UserName);
     }
 
+    /// Waits if this address was refused too often of late.
+    pub(super) async fn hold_back(&self, live: &Live) {
+        let Some(moment) = self.throttle.refuse(live.peer.ip(), self.clock.now()) else { return };
+        self.tally.count("held_back", "");
+        tracing::debug!(peer = %live.peer, until = %moment, "too many refusals: the answer waits");
+        self.clock.sleep_until(moment).await;
+    }
+
     fn refused(&self, live: &Live, refusal: &Refusal) {
         self.count_auth(refusal.reason());
         let fault = refusal.to_fault();

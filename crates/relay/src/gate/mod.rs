@@ -15,6 +15,7 @@ mod login;
 mod registry;
 mod relay;
 mod stand_in;
+mod throttle;
 mod users;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ use authenticate::Authenticator;
 use cluster::Cluster;
 use faults::Tally;
 use registry::Registry;
+use throttle::Throttle;
 use users::{Passwords, Users};
 
 /// How long a gate that ends waits for its connections.
@@ -102,6 +104,7 @@ struct Shared {
     registry: Arc<Registry>,
     faults: FaultSwitches,
     tally: Arc<Tally>,
+    throttle: Arc<Throttle>,
     tls: TlsAcceptor,
     cluster: Option<Arc<Cluster>>,
 }
@@ -141,6 +144,7 @@ impl Gate {
             registry: Arc::new(Registry::new(Arc::clone(&clock), config.idle_limit)),
             faults: FaultSwitches::default(),
             tally: Arc::default(),
+            throttle: Arc::default(),
             tls: TlsAcceptor::from(tls),
             cluster: config.cluster.clone().map(|front| Arc::new(Cluster::new(front))),
             assignments,
@@ -270,6 +274,7 @@ impl Shared {
             registry: Arc::clone(&self.registry),
             faults: self.faults.clone(),
             tally: Arc::clone(&self.tally),
+            throttle: Arc::clone(&self.throttle),
             tls: self.tls.clone(),
             cluster: self.cluster.clone(),
         }

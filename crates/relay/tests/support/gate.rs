@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use entrant_proto::jose::SigningKey;
 use entrant_relay::assignments::{AccessString, Assignment, AssignmentMap, Assignments};
 use entrant_relay::gate::{Backend, Gate, GateConfig, GateHandle, GateParts, REDIS_AUDIENCES};
 use entrant_relay::store::{Store, StoreConfig};
-use entrant_testkit::{Stage, json_reply};
+use entrant_testkit::{SeededEntropy, Stage, json_reply};
 use entrant_types::emulation::World;
 use entrant_types::{ObjectId, Secret};
 use entrant_validate::{IssuerRule, KeySet, Policy, Tenants, Validator};
@@ -32,6 +33,9 @@ pub const HOUR: i64 = 3600;
 
 /// One key for the whole test binary: making one takes up to half a second.
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate("").unwrap().0);
+
+/// How many gates were started.
+static GATES: AtomicU64 = AtomicU64::new(1);
 
 pub fn id(text: &str) -> ObjectId {
     text.parse().unwrap()
@@ -74,7 +78,9 @@ impl TestGate {
         let stage = Stage::new();
         let keys = json!({ "keys": [KEY.jwk()] });
         stage.http.handle(move |_request| Ok(json_reply(200, keys.clone())));
-        let outside = stage.outside();
+        let mut outside = stage.outside();
+        // Two gates have two secrets.
+        outside.entropy = Arc::new(SeededEntropy::new(GATES.fetch_add(1, Ordering::Relaxed)));
         let policy = Policy::new(
             World::Emulator,
             vec![IssuerRule::new(format!("https://localhost:8443/{TENANT}/"))],
