@@ -11,6 +11,7 @@
 mod beside;
 mod docs;
 mod install;
+mod kill;
 mod packages;
 mod proxies;
 mod run;
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   sdk      other people's clients against `entrant dev`; writes docs/reference/sdk-matrix.md
   install  only the install step of `test`
   peers AREA  the same faults against other people's clients and ours (AREA: tokens, redis)
+  kill N   every part is killed, frozen, silenced and slowed N times under load; prints the rows of the page
   soak MINUTES  the whole system under load, its clock sixty times faster
   bench AREA  other people's clients and ours, measured side by side (AREA: tokens, redis)
 ";
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Some("test") => test::everything(),
         Some("tidy") => tidy::check(),
         Some("sdk") => sdk::matrix(false),
+        Some("kill") if words.len() == 2 => kill::run(words[1]),
         Some("soak") if words.len() == 2 => sdk::soak(words[1]),
         Some("docs") => docs::write(),
         Some("install") => install::all(),

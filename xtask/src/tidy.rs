@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of the house that neither compiler nor linter knows.
 
+mod cases;
 mod layers;
 mod lexer;
 pub(crate) mod metrics;
@@ -37,6 +38,7 @@ pub(crate) fn check() -> Result<(), String> {
     complaints.extend(sources::check(&tracked)?);
     complaints.extend(text::check(&tracked));
     complaints.extend(metrics::check(&tracked)?);
+    complaints.extend(cases::check(&tracked)?);
     if complaints.is_empty() {
         println!("tidy: {} files, all in order", tracked.len());
         return Ok(());

@@ -304,7 +304,7 @@ async fn a_clock_that_is_set_back_does_not_prolong_a_token() {
 }
 
 #[tokio::test]
-async fn a_suspended_machine_has_a_fresh_token_right_after_it_wakes() {
+async fn case_29_keeper_a_suspended_machine_has_a_fresh_token_right_after_it_wakes() {
     let stage = stage();
     stage.http.handle(|_| token("any-token-at-all", HOUR));
     let keeper = start(&stage);
@@ -315,7 +315,7 @@ async fn a_suspended_machine_has_a_fresh_token_right_after_it_wakes() {
 }
 
 #[tokio::test]
-async fn the_providers_clock_is_compared_and_a_difference_reported() {
+async fn case_28_keeper_the_providers_clock_is_compared_and_a_difference_reported() {
     let (stage, logs) = (stage(), Logs::capture());
     let mut dated = token("first-token", HOUR).unwrap();
     dated.headers.push(("date".to_owned(), "Thu, 01 Jan 2026 00:10:00 GMT".to_owned()));

@@ -152,7 +152,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_never_stops_never_hurries_never_loses_a_valid_token_and_always_recovers(
+    fn case_25_and_27_keeper_it_never_stops_never_hurries_never_loses_a_valid_token_and_always_recovers(
         script in prop::collection::vec((answer(), disturbance(), 0_u64..20_000, 0.0..1.0_f64), 0..120),
     ) {
         let mut drive = Drive::new();
@@ -242,7 +242,7 @@ fn a_token_is_renewed_after_three_quarters_of_its_life_less_jitter() {
 }
 
 #[test]
-fn the_share_is_taken_of_what_is_left_at_receipt_not_of_the_whole_life() {
+fn case_27_keeper_the_share_is_taken_of_what_is_left_at_receipt_not_of_the_whole_life() {
     let (_, _, action) = with_token(100_000);
     assert_eq!(action, Action::Wait(START + seconds(75)));
 }
@@ -295,7 +295,7 @@ fn a_hopeless_failure_is_retried_at_the_slowest_pace() {
 }
 
 #[test]
-fn the_token_already_held_is_asked_for_again_without_a_hot_loop() {
+fn case_26_keeper_the_token_already_held_is_asked_for_again_without_a_hot_loop() {
     let (policy, mut state, _) = with_token(600_000);
     let mut now = START + seconds(450);
     for expected in [1, 2, 4, 8, 13] {

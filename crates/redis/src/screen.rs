@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_would_disturb_other_tasks_are_refused_and_blocking_ones_go_alone() {
+    fn case_01_02_06_08_09_and_14_library_commands_that_would_disturb_other_tasks_are_refused() {
         for line in ["GET k", "EVAL x 0", "XREAD COUNT 1 STREAMS block 0", "WAIT 1 0", "CLIENT INFO"] {
             assert_eq!(of(line).unwrap(), Route::Shared, "{line}");
         }

@@ -188,7 +188,7 @@ async fn case_25_library_an_outage_longer_than_the_token_fails_honestly_and_reco
 }
 
 #[tokio::test]
-async fn a_missing_access_policy_is_named_with_the_object_id_and_mended_without_restart() {
+async fn case_22_library_a_missing_access_policy_is_named_with_the_object_id_and_mended_without_restart() {
     let Some(server) = Redis::start() else { return };
     let mut scene = Scene::new();
     let token = scene.token(1, 1);

@@ -34,7 +34,7 @@ async fn auth(wire: &mut Wire, oid: &str, token: &entrant_types::Secret) -> Stri
 }
 
 #[tokio::test]
-async fn a_good_token_lets_in_by_auth_and_by_hello() {
+async fn case_12_server_a_good_token_lets_in_by_auth_and_by_hello() {
     for (gate, _server) in gates().await {
         for audience in entrant_relay::gate::REDIS_AUDIENCES {
             let mut wire = gate.connect().await;
@@ -130,7 +130,7 @@ async fn before_auth_nothing_but_auth_is_done_and_little_is_read() {
 }
 
 #[tokio::test]
-async fn expiry_closes_idle_subscribed_and_blocked_connections() {
+async fn case_20_server_expiry_closes_idle_subscribed_and_blocked_connections() {
     for (gate, _server) in gates().await {
         let mut idle = gate.enter(OWNER).await;
         let (mut resp2, mut resp3, mut blocked, mut open) =
@@ -194,7 +194,7 @@ async fn a_shorter_token_shortens_the_connection() {
 }
 
 #[tokio::test]
-async fn access_strings_are_enforced_and_changed_in_place() {
+async fn case_23_server_access_strings_are_enforced_and_changed_in_place() {
     for (gate, _server) in gates().await {
         let mut owner = gate.enter(OWNER).await;
         let mut reader = gate.enter(READER).await;
@@ -285,7 +285,7 @@ async fn a_re_auth_keeps_its_place_among_replies_and_follows_redis_s_own_rules()
 }
 
 #[tokio::test]
-async fn after_reset_a_client_is_nobody_until_it_authenticates_again() {
+async fn case_14_server_after_reset_a_client_is_nobody_until_it_authenticates_again() {
     for (gate, _server) in gates().await {
         let mut wire = gate.enter(OWNER).await;
         wire.say("HELLO 3").await;
@@ -303,7 +303,7 @@ async fn after_reset_a_client_is_nobody_until_it_authenticates_again() {
 }
 
 #[tokio::test]
-async fn ten_quiet_minutes_close_a_connection() {
+async fn case_34_server_ten_quiet_minutes_close_a_connection() {
     let gate = TestGate::start(Behind::Store).await;
     let (mut quiet, mut busy) = (gate.enter(OWNER).await, gate.enter(OWNER).await);
     gate.pass(599).await;
@@ -512,7 +512,7 @@ async fn the_end_of_the_gate_closes_every_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_connections_come_talk_prolong_and_expire_together() {
+async fn case_31_server_a_thousand_connections_come_talk_prolong_and_expire_together() {
     let gate = TestGate::start(Behind::Store).await;
     let token = gate.token_with(OWNER, json!({ "exp": 1_767_225_600 + 300 }));
     let mut wires = Vec::new();

@@ -36,7 +36,7 @@ fn ports(text: &str) -> BTreeSet<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_node_is_found_at_a_port_of_the_gate_and_the_token_is_asked_for_there_too() {
+async fn case_17_server_every_node_is_found_at_a_port_of_the_gate_and_the_token_is_asked_for_there_too() {
     let Some((gate, nodes)) = start().await else { return };
     let hidden: BTreeSet<u16> = nodes.each_ref().map(Node::port).into();
     let mut wire = gate.enter(OWNER).await;
@@ -132,7 +132,7 @@ async fn redis_cli_follows_redirections_through_the_gate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_assignment_closes_the_connections_at_every_node() {
+async fn case_22_server_a_deleted_assignment_closes_the_connections_at_every_node() {
     let Some((gate, _nodes)) = start().await else { return };
     let mut first = gate.enter(OWNER).await;
     let moved = text(&first.say("SET foo bar").await);

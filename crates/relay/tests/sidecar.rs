@@ -71,7 +71,7 @@ fn transactions_blocking_scripts_and_inline_commands_pass_while_tokens_are_renew
 }
 
 #[test]
-fn case_05_a_resp3_subscriber_loses_no_message_over_many_re_authentications() {
+fn case_05_sidecar_a_resp3_subscriber_loses_no_message_over_many_re_authentications() {
     in_both_modes(SHORT, |running| {
         let mut subscriber = running.connect();
         subscriber.hello("HELLO 3");
@@ -85,7 +85,7 @@ fn case_05_a_resp3_subscriber_loses_no_message_over_many_re_authentications() {
 }
 
 #[test]
-fn case_04_a_resp2_subscriber_moves_to_new_connections_and_loses_no_message() {
+fn case_04_sidecar_a_resp2_subscriber_moves_to_new_connections_and_loses_no_message() {
     in_both_modes(SHORT, |running| {
         let mut subscriber = running.connect();
         subscriber.ask("SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
@@ -125,7 +125,7 @@ fn publish_numbered(running: &Running, mut receive: impl FnMut(i64)) {
 }
 
 #[test]
-fn case_08_after_client_reply_off_everything_still_passes() {
+fn case_08_sidecar_after_client_reply_off_everything_still_passes() {
     in_both_modes(LONG, |running| {
         let mut client = running.connect();
         client.send(b"CLIENT REPLY OFF\r\nSET k off\r\nAUTH a b\r\nCLIENT REPLY ON\r\n");

@@ -1,5 +1,5 @@
 //! The sidecar before a real cluster of three nodes: clients know only loopback ports of the sidecar, and work.
-#![expect(clippy::unwrap_used, reason = "a test may stop at a broken promise")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a broken promise")]
 #![expect(clippy::disallowed_methods, reason = "a test runs other programs")]
 
 mod cluster_support;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cluster_support::{Node, three_nodes};
 use entrant_relay::sidecar::{NodeAddress, SidecarConfig, Upstream};
-use sidecar_support::server::{self, oid};
+use sidecar_support::server::{self, LIMIT, Redis, oid};
 use sidecar_support::{Client, Running};
 
 /// A sidecar whose upstream is the first node. Tokens change every second or so.
@@ -79,4 +79,58 @@ fn redis_cli_and_redis_benchmark_work_in_cluster_mode_through_the_sidecar() {
         .unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && text.contains("GET: ") && !text.contains("rror"), "{text}");
+}
+
+#[test]
+fn case_18_sidecar_a_node_that_joins_is_served_and_every_connection_is_still_re_authenticated() {
+    let Some((running, others)) = start() else { return };
+    let mut entry = running.connect();
+    // The slot of "foo" is on the third node, that of "hello" (866) on the first.
+    let mut clients = vec![Client::to(moved(&mut entry, "foo")), running.connect()];
+    let joined = Node::start().unwrap();
+    assert_eq!(running.server.admin(&format!("CLUSTER MEET 127.0.0.1 {}", joined.port())), "+OK\r\n");
+    let met = |node: &Redis| node.admin("CLUSTER NODES").lines().filter(|line| line.ends_with("connected")).count();
+    while met(&running.server) + met(joined.0.as_ref().unwrap()) < 2 {
+        std::thread::yield_now();
+    }
+    // The topology is asked for again, as clients do; the new node has a port of the sidecar's like the others.
+    let known: BTreeSet<String> = loop {
+        entry.send(b"CLUSTER NODES\r\n");
+        let length: usize = entry.line().trim().trim_start_matches('$').parse().unwrap();
+        let mut text = vec![0; length + 2];
+        std::io::Read::read_exact(&mut entry.0, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let known = text.lines().filter_map(|line| Some(line.split(' ').nth(1)?.split('@').next()?.to_owned()));
+        let known: BTreeSet<_> = known.collect();
+        if known.len() == 4 {
+            break known;
+        }
+    };
+    clients.extend(known.iter().map(|address| Client::to(address.parse().unwrap())));
+    for client in &mut clients {
+        client.ask("PING", "+PONG\r\n");
+    }
+    let auths = || {
+        let third = [others[2].0.as_ref().unwrap(), joined.0.as_ref().unwrap(), &running.server];
+        third.map(|node| {
+            let stats = node.admin("INFO commandstats");
+            let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_auth:calls=")).unwrap_or("0,");
+            line.split(',').next().unwrap().parse::<u64>().unwrap()
+        })
+    };
+    let (before, started) = (auths(), std::time::Instant::now());
+    while auths().iter().zip(before).any(|(now, before)| *now < before + 3) {
+        assert!(started.elapsed() < LIMIT, "{before:?} {:?}", auths());
+        std::thread::yield_now();
+    }
+    for client in &mut clients {
+        client.ask("PING", "+PONG\r\n");
+    }
+}
+
+/// Where the sidecar says that the key is.
+fn moved(client: &mut Client, key: &str) -> std::net::SocketAddr {
+    client.send(format!("SET {key} x\r\n").as_bytes());
+    let line = client.line();
+    line.trim().rsplit(' ').next().unwrap().parse().unwrap_or_else(|_| panic!("{line}"))
 }

@@ -73,7 +73,8 @@ pub(super) fn diagram(entries: &[Entry]) -> Diagram {
     let lanes: Vec<Lane> = names.into_iter().enumerate().map(|(index, name)| Lane { name, x: x(index) }).collect();
     // A long label at the last lanes makes the picture wider, in place of being cut off.
     let reach = |row: &Row| row.text + row.what.chars().count().max(row.answer.chars().count()) * GLYPH;
-    let width = rows.iter().map(reach).max().unwrap_or(0).max(FIRST_LANE + lanes.len().saturating_sub(1) * LANE + 84) + 16;
+    let width =
+        rows.iter().map(reach).max().unwrap_or(0).max(FIRST_LANE + lanes.len().saturating_sub(1) * LANE + 84) + 16;
     Diagram { width, height: foot + 16, foot, lanes, rows }
 }
 

@@ -63,7 +63,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
     #[test]
-    fn ten_thousand_connections_spread_evenly_before_three_minutes_are_left() {
+    fn case_30_sidecar_ten_thousand_connections_spread_evenly_before_three_minutes_are_left() {
         let expires = NOW + Duration::from_secs(900);
         let mut per_minute = [0_u32; 12];
         for index in 0..10_000_u32 {

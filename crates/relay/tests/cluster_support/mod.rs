@@ -10,7 +10,7 @@ use super::server::{Redis, oid};
 pub struct Node(pub Option<Redis>, std::path::PathBuf);
 
 impl Node {
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         // Its bus listens ten thousand ports higher.
         let port = (0..50)
             .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
