@@ -108,7 +108,7 @@ fn give(scene: &Scene, cluster: &Cluster, number: u32) {
 }
 
 #[tokio::test]
-async fn case_17_and_18_keys_are_found_wherever_they_move_and_every_node_gets_every_token() {
+async fn case_17_and_18_library_keys_are_found_wherever_they_move_and_every_node_gets_every_token() {
     let Some(cluster) = Cluster::start() else { return };
     let mut scene = Scene::new();
     give(&scene, &cluster, 1);
