@@ -50,10 +50,11 @@ pub fn idle(name: &'static str, counts: &[usize], ground: &Ground) -> Result<Val
         open(contender.port, *count, &mut clients)?;
         let seconds = started.elapsed().as_secs_f64();
         std::thread::sleep(Duration::from_secs(2));
-        found.push(json!({"clients": count, "memory": memory(pid), "seconds": seconds}));
+        let (all, own) = memory(pid);
+        found.push(json!({"clients": count, "memory": all, "own": own, "seconds": seconds}));
     }
     let served = ask_all(&mut clients)?;
-    Ok(json!({"empty": empty, "idle": found, "served": served}))
+    Ok(json!({"empty": empty.0, "empty_own": empty.1, "idle": found, "served": served}))
 }
 
 /// Opens connections until there are `count`, a hundred at a time, each answered once.

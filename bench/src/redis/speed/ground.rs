@@ -109,9 +109,9 @@ pub fn http(host: &str, path: &str, headers: &str) -> Result<String, Failure> {
     if good { Ok(body.to_owned()) } else { Err(format!("{path}: {head} {body}").into()) }
 }
 
-/// The release build of the product.
+/// The release build of the product, or the build that `BENCH_ENTRANT` names.
 pub fn entrant() -> Command {
-    Command::new(root().join("target/release/entrant"))
+    Command::new(std::env::var_os("BENCH_ENTRANT").map_or(root().join("target/release/entrant"), PathBuf::from))
 }
 
 /// The facts of a command that is ready.

@@ -97,12 +97,13 @@ pub fn cpu_exact(pid: u32) -> f64 {
     threads.filter_map(|thread| one(thread.path())).sum::<f64>() / 1e9
 }
 
-/// Resident memory of a process and its children, in MiB.
-pub fn memory(pid: u32) -> f64 {
-    let one = |pid: u32| {
+/// Resident memory of a process and its children in MiB: all of it, and what is not mapped from files.
+pub fn memory(pid: u32) -> (f64, f64) {
+    let one = |pid: u32, name: &str| {
         let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let line = text.lines().find(|line| line.starts_with(name))?;
         line.split_whitespace().nth(1)?.parse::<f64>().ok()
     };
-    tree(pid).into_iter().filter_map(one).sum::<f64>() / 1024.0
+    let sum = |name: &str| tree(pid).into_iter().filter_map(|pid| one(pid, name)).sum::<f64>() / 1024.0;
+    (sum("VmRSS:"), sum("RssAnon:"))
 }

@@ -72,13 +72,17 @@ fn middle(values: Vec<f64>) -> f64 {
 }
 
 fn memory(text: &mut String, runs: &Runs) -> Result<(), Failure> {
-    writeln!(text, "\nMemory of the process between, MiB resident, each client served once and then idle:\n")?;
+    let title = "Memory of the process between, MiB resident (in brackets what is its own and not mapped from the program's file), each\nclient served once and then idle";
+    writeln!(text, "\n{title}:\n")?;
     writeln!(text, "| | empty | 50 | 1,000 | KiB a client |\n|---|---|---|---|---|")?;
     for who in ALL.into_iter().filter(|who| !who.starts_with("direct")) {
         let Some(found) = runs.last("memory", who) else { continue };
-        let (empty, at) = (number(&found, "empty"), |index: usize| number(&found["idle"][index], "memory"));
-        let each = (at(1) - empty) * 1024.0 / 1000.0;
-        writeln!(text, "| {who} | {empty:.1} | {:.1} | {:.1} | {each:.1} |", at(0), at(1))?;
+        let both =
+            |value: &Value, all: &str, own: &str| format!("{:.1} ({:.1})", number(value, all), number(value, own));
+        let (few, many) = (&found["idle"][0], &found["idle"][1]);
+        let each = (number(many, "own") - number(few, "own")) * 1024.0 / 950.0;
+        let (few, many) = (both(few, "memory", "own"), both(many, "memory", "own"));
+        writeln!(text, "| {who} | {} | {few} | {many} | {each:.1} |", both(&found, "empty", "empty_own"))?;
     }
     writeln!(
         text,
