@@ -1,7 +1,7 @@
 // One row of the Redis table through node-redis with @redis/entraid: prints `ready`, then one JSON object.
 import { readFileSync } from "node:fs";
 import { DEFAULT_TOKEN_MANAGER_CONFIG, EntraIdCredentialsProviderFactory } from "@redis/entraid/dist/lib/entra-id-credentials-provider-factory.js";
-import { createClient } from "redis";
+import { createClient, createCluster } from "redis";
 
 const [row, seconds] = [process.argv[2], Number(process.argv[3])];
 const result = { ok: 0, failed: 0 };
@@ -15,32 +15,33 @@ const provider = () => EntraIdCredentialsProviderFactory.createForSystemAssigned
 });
 const shared = provider();
 
-async function connect(options = {}) {
-  const socket = { host: process.env.PEER_HOST, port: Number(process.env.PEER_PORT) };
-  if (process.env.PEER_CA) Object.assign(socket, { tls: true, ca: readFileSync(process.env.PEER_CA) });
-  return createClient({ socket, credentialsProvider: shared, ...options }).on("error", (error) => { result.socket ??= kind(error); }).connect();
-}
+const tls = process.env.PEER_CA ? { tls: true, ca: readFileSync(process.env.PEER_CA) } : {};
+const place = { host: process.env.PEER_HOST, port: Number(process.env.PEER_PORT), ...tls };
+const note = (error) => { result.socket ??= kind(error); };
+
+const connect = async (options = {}) =>
+  createClient({ socket: place, credentialsProvider: shared, ...options }).on("error", note).connect();
 
 function ready() {
   console.log("ready");
   return now() + seconds;
 }
 
-async function steady(client, until, pause, tally = result) {
-  while (now() < until) {
+async function steady(client, until, pause, keys = 1) {
+  for (let turn = 0; now() < until; turn++) {
     try {
       // A command that waits behind a lost connection for longer than a second has failed its caller.
-      await Promise.race([client.incr("steady"), wait(1).then(() => { throw new Error("no answer in 1 s"); })]);
-      tally.ok++;
+      await Promise.race([client.incr(`steady:${turn % keys}`), wait(1).then(() => { throw new Error("no answer in 1 s"); })]);
+      result.ok++;
     } catch (error) {
-      tally.failed++;
+      result.failed++;
       result.error ??= kind(error);
     }
     await wait(pause);
   }
 }
 
-if (row === "outage" || row === "window") {
+if (["outage", "window", "clock"].includes(row)) {
   const client = await connect();
   await client.ping();
   await steady(client, ready(), 0.1);
@@ -58,8 +59,13 @@ if (row === "outage" || row === "window") {
   block(clients[1], "after");
   await Promise.race([first, wait(until - now())]);
   await steady(clients[0], until, 0.2);
-} else if (row === "pubsub") {
-  const clients = [await connect({ RESP: 3 }), await connect({ RESP: 3 })];
+} else if (row === "cluster") {
+  const cluster = createCluster({ rootNodes: [{ socket: place }], defaults: { credentialsProvider: shared, socket: tls } });
+  await cluster.on("error", note).connect();
+  await steady(cluster, ready(), 0.05, 400);
+} else if (row === "resp2" || row === "resp3") {
+  const RESP = Number(row.at(-1));
+  const clients = [await connect({ RESP }), await connect({ RESP })];
   result.received = [[], []];
   const ends = clients.map((client, index) => new Promise((resolve) => {
     client.subscribe("numbers", (message) => message === "end" ? resolve() : result.received[index].push(Number(message)));
@@ -101,9 +107,13 @@ if (row === "outage" || row === "window") {
   // A caller whose reply never comes would wait for ever: the row ends without it.
   await Promise.race([Promise.all(asking), wait(seconds + 2)]);
 } else if (row === "pool") {
-  const clients = await Promise.all(Array.from({ length: 100 }, () => connect()));
+  const clients = [];
+  while (clients.length < 1000) clients.push(...await Promise.all(Array.from({ length: 20 }, () => connect())));
   const until = ready();
-  await Promise.all(clients.map((client) => steady(client, until, 0.5)));
+  await Promise.all(clients.map(async (client, index) => {
+    await wait(index / 500);
+    await steady(client, until, 2);
+  }));
 }
 console.log(JSON.stringify(result));
 process.exit(0);

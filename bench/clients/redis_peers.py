@@ -14,10 +14,10 @@ def provider():
     )
 
 
-def connect(**options):
+def connect(kind=redis.Redis, **options):
     if os.environ.get("PEER_CA"):
         options.update(ssl=True, ssl_ca_certs=os.environ["PEER_CA"])
-    return redis.Redis(
+    return kind(
         host=os.environ["PEER_HOST"], port=int(os.environ["PEER_PORT"]), decode_responses=True,
         credential_provider=provider(), **options,
     )
@@ -32,11 +32,13 @@ def kind(error):
     return f"{type(error).__name__}: {str(error)[:60]}"
 
 
-def steady(client, until, pause, tally):
+def steady(client, until, pause, tally, keys=1):
     """A command every `pause` seconds; counts what failed."""
+    turn = 0
     while time.monotonic() < until:
+        turn += 1
         try:
-            client.incr("steady")
+            client.incr(f"steady:{turn % keys}")
             tally["ok"] += 1
         except Exception as error:
             tally["failed"] += 1
@@ -51,7 +53,7 @@ def side_by_side(jobs):
 
 
 result = {"ok": 0, "failed": 0}
-if row in ("outage", "window"):
+if row in ("outage", "window", "clock"):
     client = connect()
     client.ping()
     steady(client, ready(), 0.1, result)
@@ -69,9 +71,13 @@ elif row == "blocking":
     threads = side_by_side([lambda: block("before"), lambda: block("after")])
     threads[0].join(max(0, until - time.monotonic()))
     steady(client, until, 0.2, result)
-elif row == "pubsub":
+elif row == "cluster":
+    client = connect(redis.RedisCluster)
+    client.ping()
+    steady(client, ready(), 0.05, result, keys=400)
+elif row in ("resp2", "resp3"):
     received = [[], []]
-    client = connect(protocol=3)
+    client = connect(protocol=int(row[-1]))
 
     def listen(index, started):
         subscription = client.pubsub(ignore_subscribe_messages=True)
@@ -124,20 +130,24 @@ elif row == "rejected":
 
     [thread.join() for thread in side_by_side([lambda i=i: ask(i) for i in range(50)])]
 elif row == "pool":
-    client = connect(max_connections=100)
-    tallies = [{"ok": 0, "failed": 0} for _ in range(100)]
-    together = threading.Barrier(101)
+    client = connect(max_connections=1000)
+    tallies = [{"ok": 0, "failed": 0} for _ in range(1000)]
+    # Held until the pool has a thousand.
+    held = []
+    more = lambda: [held.append(client.connection_pool.get_connection()) for _ in range(50)]
+    [thread.join() for thread in side_by_side([more] * 20)]
+    for connection in held:
+        try:
+            client.connection_pool.release(connection)
+        except Exception:
+            pass  # Opening a thousand took longer than its token lived.
+    until = ready()
 
-    def one(tally):
-        # Each thread keeps one pooled connection for long enough that the pool has a hundred.
-        connection = client.connection_pool.get_connection()
-        together.wait(30)
-        client.connection_pool.release(connection)
-        steady(client, time.monotonic() + seconds, 0.5, tally)
+    def one(index, tally):
+        time.sleep(index / 500)
+        steady(client, until, 2, tally)
 
-    threads = side_by_side([lambda t=t: one(t) for t in tallies])
-    together.wait(30)
-    ready()
+    threads = side_by_side([lambda i=i, t=t: one(i, t) for i, t in enumerate(tallies)])
     [thread.join() for thread in threads]
     result = {key: sum(tally[key] for tally in tallies) for key in ("ok", "failed")}
     result["error"] = next((tally["error"] for tally in tallies if "error" in tally), None)

@@ -7,9 +7,10 @@ use entrant_credential::sources::AppService;
 use entrant_credential::{Keeper, KeeperOptions};
 use entrant_host::{DialPolicy, Host, HostConfig};
 use entrant_proto::managed_identity::Selector;
-use entrant_redis::{Event, ManagedConnection, RedisConfig, Subscriber};
+use entrant_redis::{ClusterConnection, Event, ManagedConnection, Protocol, RedisConfig, Subscriber};
 use entrant_types::Resource;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
 use redis::{
     AsyncConnectionConfig, Client, EntraIdCredentialsProvider, PushInfo, RetryConfig, TlsCertificates, Value as Reply,
 };
@@ -24,6 +25,9 @@ enum Peer {
     Ours { config: RedisConfig, keeper: Keeper, host: Host },
 }
 
+/// The `redis` crate's own limit is a second, which a busy machine exceeds.
+const CONNECTING: Duration = Duration::from_secs(30);
+
 type Connection = Box<dyn ConnectionLike + Send>;
 
 /// Plays `row` for so many seconds and prints what happened.
@@ -31,12 +35,16 @@ pub async fn run(name: &str, row: &str, seconds: &str) -> Result<(), Failure> {
     let span = Duration::from_secs(seconds.parse()?);
     let peer = if name == "entrant" { ours()? } else { published()? };
     let result = match row {
-        "outage" | "window" => {
+        "outage" | "window" | "clock" => {
             let connection = peer.lasting().await?;
-            steady(connection, ready(span), Duration::from_millis(100)).await
+            steady(connection, ready(span), Duration::from_millis(100), 1).await
+        }
+        "cluster" => {
+            let connection = peer.cluster().await?;
+            steady(connection, ready(span), Duration::from_millis(50), 400).await
         }
         "blocking" => blocking(&peer, span).await?,
-        "pubsub" => json!({ "received": pubsub(&peer, span).await? }),
+        "resp2" | "resp3" => json!({ "received": pubsub(&peer, span, row == "resp2").await? }),
         "multi" => multi(&peer, span).await?,
         "rejected" => rejected(&peer, span).await?,
         "pool" => pool(&peer, span).await?,
@@ -89,8 +97,30 @@ impl Peer {
         match self {
             Self::Ours { .. } => self.shared().await,
             Self::Published { client, provider } => {
-                let config = ConnectionManagerConfig::new().set_credentials_provider(provider.clone());
+                let config = ConnectionManagerConfig::new()
+                    .set_connection_timeout(Some(CONNECTING))
+                    .set_credentials_provider(provider.clone());
                 Ok(Box::new(ConnectionManager::new_with_config(client.clone(), config).await?))
+            }
+        }
+    }
+
+    /// A connection to a whole cluster.
+    async fn cluster(&self) -> Result<Connection, Failure> {
+        match self {
+            Self::Ours { config, keeper, host } => {
+                let (connection, driver) = ClusterConnection::new(config.clone(), keeper.clone(), &host.outside);
+                tokio::spawn(driver.run());
+                connection.ready().await?;
+                Ok(Box::new(connection))
+            }
+            Self::Published { provider, .. } => {
+                let (host, port, ca) = place()?;
+                let builder = ClusterClient::builder([format!("rediss://{host}:{port}/?protocol=resp3")])
+                    .certs(TlsCertificates { client_tls: None, root_cert: ca })
+                    .connection_timeout(CONNECTING)
+                    .set_credentials_provider(provider.clone());
+                Ok(Box::new(builder.build()?.get_async_connection().await?))
             }
         }
     }
@@ -109,8 +139,10 @@ impl Peer {
                 Ok((0..handles).map(|_| Box::new(connection.clone()) as Connection).collect())
             }
             Self::Published { client, provider } => {
-                let config =
-                    AsyncConnectionConfig::new().set_credentials_provider(provider.clone()).set_response_timeout(None);
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(CONNECTING))
+                    .set_response_timeout(None)
+                    .set_credentials_provider(provider.clone());
                 let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
                 Ok((0..handles).map(|_| Box::new(connection.clone()) as Connection).collect())
             }
@@ -128,10 +160,11 @@ async fn ask(connection: &mut Connection, words: &[&str]) -> redis::RedisResult<
 }
 
 /// A command every `pause`; counts what failed.
-async fn steady(mut connection: Connection, until: Instant, pause: Duration) -> Value {
+async fn steady(mut connection: Connection, until: Instant, pause: Duration, keys: u64) -> Value {
     let (mut ok, mut failed, mut first) = (0, 0, None);
     while Instant::now() < until {
-        match tokio::time::timeout(Duration::from_secs(15), ask(&mut connection, &["INCR", "steady"])).await {
+        let key = format!("steady:{}", (ok + failed) % keys);
+        match tokio::time::timeout(Duration::from_secs(15), ask(&mut connection, &["INCR", &key])).await {
             Ok(Ok(_)) => ok += 1,
             Ok(Err(error)) => (failed, first) = (failed + 1, first.or(Some(error.to_string()))),
             Err(_) => (failed, first) = (failed + 1, first.or(Some("no answer in 15 s".to_owned()))),
@@ -157,7 +190,7 @@ async fn blocking(peer: &Peer, span: Duration) -> Result<Value, Failure> {
     tokio::spawn(async move { note(&late, "after", pop(&mut second, "after", until).await) });
     let before = pop(&mut first, "before", until).await;
     note(&found, "before", before);
-    let result = steady(first, until, Duration::from_millis(200)).await;
+    let result = steady(first, until, Duration::from_millis(200), 1).await;
     let found = found.lock().map_err(|error| error.to_string())?.clone();
     Ok(merge(result, found))
 }
@@ -185,14 +218,18 @@ fn text(value: &Reply) -> String {
     }
 }
 
-async fn pubsub(peer: &Peer, span: Duration) -> Result<Value, Failure> {
+async fn pubsub(peer: &Peer, span: Duration, resp2: bool) -> Result<Value, Failure> {
     let received: [Arc<Mutex<Vec<u64>>>; 2] = Default::default();
     let mut listening = Vec::new();
     for numbers in &received {
         let numbers = Arc::clone(numbers);
         match peer {
             Peer::Ours { config, keeper, host } => {
-                let (mut subscriber, driver) = Subscriber::new(config.clone(), keeper.clone(), &host.outside);
+                let mut config = config.clone();
+                if resp2 {
+                    config.subscribers = Protocol::Resp2;
+                }
+                let (mut subscriber, driver) = Subscriber::new(config, keeper.clone(), &host.outside);
                 tokio::spawn(driver.run());
                 subscriber.subscribe("numbers").await?;
                 listening.push(tokio::spawn(async move {
@@ -206,8 +243,10 @@ async fn pubsub(peer: &Peer, span: Duration) -> Result<Value, Failure> {
             }
             Peer::Published { client, provider } => {
                 let (pushes, mut pushed) = tokio::sync::mpsc::unbounded_channel::<PushInfo>();
-                let config =
-                    AsyncConnectionConfig::new().set_credentials_provider(provider.clone()).set_push_sender(pushes);
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(CONNECTING))
+                    .set_credentials_provider(provider.clone())
+                    .set_push_sender(pushes);
                 let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
                 connection.subscribe("numbers").await?;
                 listening.push(tokio::spawn(async move {
@@ -260,7 +299,7 @@ async fn multi(peer: &Peer, span: Duration) -> Result<Value, Failure> {
             result["exec"] = replies(reply.map(|mut reply| reply.pop().unwrap_or(Reply::Nil)));
         }
     }
-    Ok(merge(steady(connection, until, Duration::from_millis(200)).await, result))
+    Ok(merge(steady(connection, until, Duration::from_millis(200), 1).await, result))
 }
 
 fn replies(reply: redis::RedisResult<Reply>) -> Value {
@@ -308,12 +347,18 @@ async fn rejected(peer: &Peer, span: Duration) -> Result<Value, Failure> {
 
 async fn pool(peer: &Peer, span: Duration) -> Result<Value, Failure> {
     let mut connections = Vec::new();
-    for _ in 0..100 {
-        connections.push(peer.lasting().await?);
+    while connections.len() < 1000 {
+        let some = futures_util::future::join_all((0..20).map(|_| peer.lasting())).await;
+        connections.extend(some.into_iter().collect::<Result<Vec<_>, _>>()?);
     }
     let until = ready(span);
-    let users = connections.into_iter().map(|connection| steady(connection, until, Duration::from_millis(500)));
-    let all = futures_util::future::join_all(users).await;
+    let users = connections.into_iter().enumerate().map(|(index, connection)| {
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(2 * index as u64)).await;
+            steady(connection, until, Duration::from_secs(2), 1).await
+        })
+    });
+    let all: Vec<Value> = futures_util::future::join_all(users).await.into_iter().collect::<Result<_, _>>()?;
     let sum = |key: &str| all.iter().filter_map(|one| one[key].as_u64()).sum::<u64>();
     let error = all.iter().find_map(|one| one["error"].as_str());
     Ok(json!({ "ok": sum("ok"), "failed": sum("failed"), "error": error }))
