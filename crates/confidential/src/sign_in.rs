@@ -59,6 +59,10 @@ pub struct SignInRequest {
     pub max_age: Option<Duration>,
     /// How long the person may take; `None` for [`SignInFlow::LIFE`].
     pub limit: Option<Duration>,
+    /// The answer comes as a form that the sign-in page posts (`response_mode=form_post`) instead of in the query:
+    /// [`Callback::parse`](crate::Callback::parse) reads its body. State, nonce and PKCE are the same. A post from
+    /// another site carries no `SameSite=Lax` cookie: the one that finds the flow must be `SameSite=None; Secure`.
+    pub form_post: bool,
 }
 
 /// A sign-in under way: state, nonce, PKCE verifier and what was asked, as one serde value. It holds secrets
@@ -131,7 +135,7 @@ impl ConfidentialClient {
             query
                 .append_pair("client_id", &inner.config.client_id.to_string())
                 .append_pair("response_type", "code")
-                .append_pair("response_mode", "query")
+                .append_pair("response_mode", if request.form_post { "form_post" } else { "query" })
                 .append_pair("redirect_uri", &flow.redirect_uri)
                 .append_pair("scope", &scope)
                 .append_pair("state", flow.state.expose())

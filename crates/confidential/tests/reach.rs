@@ -70,7 +70,7 @@ async fn every_grant_proves_the_client_in_the_same_way() {
     let sent = proofs(certificate, "client_assertion").await;
     for assertion in &sent {
         let jwt = UnverifiedJwt::parse(assertion).unwrap();
-        jwt.verify(&PublicKey::from_jwk(&key.jwk()).unwrap()).unwrap();
+        jwt.verify_client_assertion(&PublicKey::from_jwk(&key.jwk()).unwrap()).unwrap();
         assert_eq!(jwt.unverified_claims()["aud"], json!(format!("{BASE}/{TENANT}/oauth2/v2.0/token")));
     }
     assert_eq!(sent.iter().collect::<std::collections::HashSet<_>>().len(), 4, "no assertion is sent twice");

@@ -74,6 +74,21 @@ async fn the_address_carries_proofs_of_its_own_and_only_known_hints() {
 }
 
 #[tokio::test]
+async fn the_answer_may_come_as_a_posted_form_with_the_same_proofs() {
+    let entra = Entra::new();
+    let client = entra.client();
+    let (url, flow) = client.begin_sign_in(SignInRequest { form_post: true, ..request() }).await.unwrap();
+    let fields: Fields = url.query_pairs().into_owned().collect();
+    assert_eq!(fields["response_mode"], "form_post");
+    assert!(["state", "nonce", "code_challenge"].iter().all(|name| fields[*name].len() >= 43));
+    let body = entra.authorize(&url);
+    let forged = body.replace(fields["state"].as_str(), "another");
+    assert_ne!(forged, body);
+    assert!(client.redeem(flow.clone(), Callback::parse(&forged).unwrap()).await.is_err());
+    assert!(client.redeem(flow, Callback::parse(&body).unwrap()).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_flow_survives_its_store_and_never_prints() {
     let entra = Entra::new();
     let client = entra.client();

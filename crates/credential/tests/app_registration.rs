@@ -189,7 +189,8 @@ async fn a_certificate_signs_an_assertion_for_every_request() {
     fetch(&source).await.unwrap();
     let assertion = &form(&stage, 0)["client_assertion"];
     let jwt = UnverifiedJwt::parse(assertion).unwrap();
-    jwt.verify(&PublicKey::from_jwk(&key.jwk()).unwrap()).unwrap();
+    jwt.verify_client_assertion(&PublicKey::from_jwk(&key.jwk()).unwrap()).unwrap();
+    assert_eq!(jwt.header().alg, "PS256", "as Microsoft documents for SHA-256 thumbprints");
     let header: serde_json::Value =
         serde_json::from_slice(&from_base64url(assertion.split('.').next().unwrap()).unwrap()).unwrap();
     let thumbprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);

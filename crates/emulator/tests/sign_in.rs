@@ -357,6 +357,11 @@ async fn a_certificate_signs_the_clients_own_assertion() {
     };
     assert_eq!(lab.exchange(&sign(&key, &lab.token_url())).await.status, 200);
     assert_eq!(lab.exchange(&sign(&key, "https://elsewhere")).await.aadsts(), 700_212);
+    let own = entrant_proto::oauth::Certificate::read((pair.serialize_pem() + &pem).as_bytes(), None).unwrap();
+    let now = entrant_types::Timestamp::from_secs(support::START);
+    let ps256 =
+        own.assertion(id.parse().unwrap(), &lab.token_url(), entrant_types::Guid::from_bytes([7; 16]), now).unwrap();
+    assert_eq!(lab.exchange(ps256.expose()).await.status, 200, "what our own clients send");
     let (other, _) = entrant_proto::jose::SigningKey::generate("").unwrap();
     assert_eq!(lab.exchange(&sign(&other, &lab.token_url())).await.aadsts(), 700_027);
 }

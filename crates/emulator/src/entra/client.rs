@@ -160,7 +160,7 @@ fn own_certificate(state: &State, app: &App, token: &UnverifiedJwt) -> Result<St
             700_027,
             format!("The certificate that signed the client assertion is not usable: {why}."),
             format!(
-                "Register the certificate's public part on '{}' and sign with its private key (RS256 with the x5t header).",
+                "Register the certificate's public part on '{}' and sign with its private key (PS256 with the header x5t#S256, or RS256 with x5t).",
                 app.name
             ),
         )
@@ -181,7 +181,7 @@ fn own_certificate(state: &State, app: &App, token: &UnverifiedJwt) -> Result<St
         .find(named)
         .into_iter()
         .chain(&app.certificates)
-        .any(|certificate| token.verify(&certificate.key).is_ok());
+        .any(|certificate| token.verify_client_assertion(&certificate.key).is_ok());
     if !verified {
         return Err(refuse(if app.certificates.is_empty() {
             "the app has no certificate"

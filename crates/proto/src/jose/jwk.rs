@@ -3,7 +3,9 @@
 use std::fmt;
 
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use aws_lc_rs::signature::{
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{JoseError, from_base64url, to_base64url};
@@ -74,9 +76,12 @@ impl JwkSet {
     }
 }
 
-/// An RSA public key, parsed once, that verifies RS256 signatures.
+/// An RSA public key, parsed once, that verifies RS256 signatures, and PS256 ones where they are asked for by name.
 #[derive(Clone)]
-pub struct PublicKey(ParsedPublicKey);
+pub struct PublicKey {
+    rs256: ParsedPublicKey,
+    ps256: ParsedPublicKey,
+}
 
 impl PublicKey {
     /// Parses a key.
@@ -94,15 +99,16 @@ impl PublicKey {
             return Err(JoseError::Key("not an RSA key of 2048 to 8192 bits"));
         }
         let e = from_base64url(&jwk.e).ok_or(JoseError::Key("the exponent is not base64url"))?;
-        RsaPublicKeyComponents { n, e }
-            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-            .map(Self)
-            .map_err(|_| JoseError::Key("not an RSA key of 2048 to 8192 bits"))
+        let refused = |_| JoseError::Key("not an RSA key of 2048 to 8192 bits");
+        let key = RsaPublicKeyComponents { n, e };
+        let rs256 = key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(refused)?;
+        let ps256 = key.to_parsed_public_key(&RSA_PSS_2048_8192_SHA256).map_err(refused)?;
+        Ok(Self { rs256, ps256 })
     }
 
     /// Verifies an RS256 signature over a message of this SHA-256 digest.
     pub(super) fn verify_digest(&self, digest: &digest::Digest, signature: &[u8]) -> Result<(), JoseError> {
-        self.0.verify_digest_sig(digest, signature).map_err(|_| JoseError::Signature)
+        self.rs256.verify_digest_sig(digest, signature).map_err(|_| JoseError::Signature)
     }
 
     /// Verifies an RS256 signature over `message`.
@@ -110,7 +116,14 @@ impl PublicKey {
     /// # Errors
     /// [`JoseError::Signature`] when it does not match.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-        self.0.verify_sig(message, signature).map_err(|_| JoseError::Signature)
+        self.rs256.verify_sig(message, signature).map_err(|_| JoseError::Signature)
+    }
+}
+
+impl PublicKey {
+    /// Verifies a PS256 signature (RFC 7518 §3.5) over `message`.
+    pub(super) fn verify_ps256(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
+        self.ps256.verify_sig(message, signature).map_err(|_| JoseError::Signature)
     }
 }
 

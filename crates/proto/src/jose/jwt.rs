@@ -94,6 +94,17 @@ impl UnverifiedJwt {
         }
         key.verify(self.signed.as_bytes(), &self.signature)
     }
+
+    /// The same for a client assertion, which a certificate may sign with PS256 too. No token of Entra's is.
+    ///
+    /// # Errors
+    /// [`JoseError::Algorithm`] unless RS256 or PS256; [`JoseError::Signature`] when the key does not fit.
+    pub fn verify_client_assertion(&self, key: &PublicKey) -> Result<(), JoseError> {
+        if self.header.alg == "PS256" {
+            return key.verify_ps256(self.signed.as_bytes(), &self.signature);
+        }
+        self.verify(key)
+    }
 }
 
 /// Shows the header and the claims' names only: the text of a token is a secret, and so are some claims.

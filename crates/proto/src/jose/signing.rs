@@ -1,11 +1,11 @@
-//! An RSA key that signs RS256, parsed once.
+//! An RSA key that signs RS256, and client assertions with PS256, parsed once.
 
 use std::fmt;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
 use entrant_types::Secret;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -78,9 +78,22 @@ impl SigningKey {
     /// # Errors
     /// When the cryptographic library refuses.
     pub fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        self.sign_as(&RSA_PKCS1_SHA256, message)
+    }
+
+    /// Signs `message` with PS256 (RFC 7518 §3.5): each time another signature, by a salt that the cryptographic
+    /// library draws.
+    ///
+    /// # Errors
+    /// When the cryptographic library refuses.
+    pub fn sign_bytes_ps256(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        self.sign_as(&RSA_PSS_SHA256, message)
+    }
+
+    fn sign_as(&self, encoding: &'static dyn RsaEncoding, message: &[u8]) -> Result<Vec<u8>, JoseError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(&RSA_PKCS1_SHA256, &self.random, message, &mut signature)
+            .sign(encoding, &self.random, message, &mut signature)
             .map_err(|_| JoseError::Key("the cryptographic library refused to sign"))?;
         Ok(signature)
     }
@@ -114,7 +127,7 @@ impl fmt::Debug for SigningKey {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the signature's type asks for a generator; PKCS #1 v1.5 is deterministic and draws nothing from it"
+    reason = "the signature's type asks for a generator and never uses it: the library draws the salt of PS256 itself"
 )]
 fn unused_random() -> SystemRandom {
     SystemRandom::new()
@@ -123,7 +136,7 @@ fn unused_random() -> SystemRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::{PublicKey, UnverifiedJwt};
+    use crate::jose::{Jws, PublicKey, UnverifiedJwt};
     use serde_json::json;
 
     #[test]
@@ -136,6 +149,9 @@ mod tests {
         assert_eq!(jwt.unverified_claims()["sub"], "a");
         assert_eq!(jwt.verify(&PublicKey::from_jwk(&key.jwk()).unwrap()), Ok(()));
         assert_eq!(jwt.verify(&PublicKey::from_jwk(&other.jwk()).unwrap()), Err(JoseError::Signature));
+        let decoded = Jws::split(token.expose()).unwrap().decode().unwrap();
+        assert_eq!(decoded.verify(&PublicKey::from_jwk(&key.jwk()).unwrap()), Ok(()));
+        assert_eq!(decoded.verify(&PublicKey::from_jwk(&other.jwk()).unwrap()), Err(JoseError::Signature));
         let again = SigningKey::from_pkcs8("k-", &der).unwrap();
         assert_eq!(again.kid(), key.kid());
     }
@@ -152,7 +168,25 @@ mod tests {
                 Err(JoseError::Algorithm),
                 "{alg}"
             );
+            let decoded = Jws::split(token.expose()).unwrap().decode().unwrap();
+            assert_eq!(decoded.verify(&public), Err(JoseError::Algorithm), "{alg}");
         }
+    }
+
+    #[test]
+    fn a_client_assertion_may_be_signed_with_ps256_and_a_token_may_not() {
+        let ((key, _), (other, _)) = (SigningKey::generate("").unwrap(), SigningKey::generate("").unwrap());
+        let [public, foreign] = [&key, &other].map(|key| PublicKey::from_jwk(&key.jwk()).unwrap());
+        let signed = format!("{}.e30", to_base64url(br#"{"alg":"PS256"}"#));
+        let with = |signature: &[u8]| UnverifiedJwt::parse(&format!("{signed}.{}", to_base64url(signature))).unwrap();
+        let jwt = with(&key.sign_bytes_ps256(signed.as_bytes()).unwrap());
+        assert_eq!(jwt.verify_client_assertion(&public), Ok(()));
+        assert_eq!(jwt.verify_client_assertion(&foreign), Err(JoseError::Signature));
+        assert_eq!(jwt.verify(&public), Err(JoseError::Algorithm));
+        let padded_otherwise = with(&key.sign_bytes(signed.as_bytes()).unwrap());
+        assert_eq!(padded_otherwise.verify_client_assertion(&public), Err(JoseError::Signature));
+        let rs256 = key.sign(&Map::new(), &json!({})).unwrap();
+        assert_eq!(UnverifiedJwt::parse(rs256.expose()).unwrap().verify_client_assertion(&public), Ok(()));
     }
 
     #[test]

@@ -71,15 +71,15 @@ impl Certificate {
     /// # Errors
     /// When the cryptographic library refuses to sign.
     pub fn assertion(&self, client: ClientId, audience: &str, id: Guid, now: Timestamp) -> Result<Secret, Fault> {
-        // No `kid`: Entra finds the key by the certificate's thumbprint.
-        let header = json!({"alg": "RS256", "typ": "JWT", "x5t#S256": self.thumbprint});
+        // No `kid`: Entra finds the key by the certificate's thumbprint. PS256 goes with SHA-256 thumbprints.
+        let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
         let claims = json!({
             "aud": audience, "iss": client, "sub": client, "jti": id,
             "nbf": now.secs(), "iat": now.secs(), "exp": (now + ASSERTION_LIFE).secs(),
         });
         let text =
             format!("{}.{}", to_base64url(header.to_string().as_bytes()), to_base64url(claims.to_string().as_bytes()));
-        let signature = self.key.sign_bytes(text.as_bytes()).map_err(|error| {
+        let signature = self.key.sign_bytes_ps256(text.as_bytes()).map_err(|error| {
             Fault::new(Whose::Entrant, format!("the client assertion cannot be signed: {error}"), "Report this.")
         })?;
         Ok(Secret::new(format!("{text}.{}", to_base64url(&signature))))
