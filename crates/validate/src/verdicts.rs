@@ -103,7 +103,9 @@ impl Verdicts {
 impl Generations {
     fn put(&mut self, digest: Digest, kept: Kept, limit: usize) {
         if self.young.len() >= limit && !self.young.contains_key(&digest) {
-            self.old = std::mem::take(&mut self.young);
+            // The room of both is used again and again.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
         self.young.insert(digest, kept);
     }
