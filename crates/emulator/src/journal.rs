@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use entrant_proto::jose::{UnverifiedJwt, to_base64url};
+use entrant_proto::jose::{MAX_TOKEN_BYTES, from_base64url, to_base64url};
 use entrant_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -51,6 +51,9 @@ pub struct TokenView {
     pub hash: String,
     /// Its claims, when it is a JWT.
     pub claims: Map<String, Value>,
+    /// The claims as they were in the token, until somebody looks: most entries leave the journal unread.
+    #[serde(skip)]
+    unread: Option<Box<str>>,
 }
 
 impl Entry {
@@ -76,8 +79,19 @@ impl TokenView {
     #[must_use]
     pub fn of(name: &str, token: &str) -> Self {
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-        let claims = UnverifiedJwt::parse(token).map(UnverifiedJwt::into_unverified_claims).unwrap_or_default();
-        Self { name: name.to_owned(), hash: to_base64url(&hash.as_ref()[..6]), claims }
+        let middle = token.split_once('.').and_then(|(_, rest)| rest.rsplit_once('.')).map(|(middle, _)| middle.into());
+        Self {
+            name: name.to_owned(),
+            hash: to_base64url(&hash.as_ref()[..6]),
+            claims: Map::new(),
+            unread: middle.filter(|_| token.len() <= MAX_TOKEN_BYTES),
+        }
+    }
+
+    fn read(&mut self) {
+        if let Some(claims) = self.unread.take().and_then(|text| from_base64url(&text)) {
+            self.claims = serde_json::from_slice(&claims).unwrap_or_default();
+        }
     }
 }
 
@@ -125,7 +139,10 @@ impl Journal {
     /// Entries with a number above `after`.
     pub(crate) fn since(&self, after: u64) -> Vec<Entry> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.entries.iter().filter(|entry| entry.number > after).cloned().collect()
+        let mut found: Vec<Entry> = kept.entries.iter().filter(|entry| entry.number > after).cloned().collect();
+        drop(kept);
+        found.iter_mut().flat_map(|entry| &mut entry.tokens).for_each(TokenView::read);
+        found
     }
 
     pub(crate) fn clear(&self) {

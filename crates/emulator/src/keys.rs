@@ -77,7 +77,7 @@ impl KeyRing {
             return Ok(());
         }
         let der = if matches!(source, KeySource::Shared) { shared(&SHARED)? } else { generate()? };
-        self.store.write(KEY_FILE, &der, true)?;
+        self.store.keep(KEY_FILE, &der, true)?;
         self.keys.send_replace(Some(Arc::new(Keys::read(&der)?)));
         Ok(())
     }
@@ -89,7 +89,7 @@ impl KeyRing {
         if let Some(before) = self.keys.borrow().as_ref() {
             keys.published.extend(before.published.iter().take(MOST_PUBLISHED).cloned());
         }
-        self.store.write(KEY_FILE, &der, true)?;
+        self.store.keep(KEY_FILE, &der, true)?;
         self.keys.send_replace(Some(Arc::new(keys)));
         Ok(())
     }

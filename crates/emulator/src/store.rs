@@ -34,8 +34,18 @@ impl Store {
         fs::read(&path).map(Some).map_err(|error| unusable(&path, &error))
     }
 
-    /// Writes a file whole or not at all; `secret` ones for their owner's eyes only (mode 0600).
+    /// Writes a file that is made anew in every run, whole or not at all; `secret` ones for their owner's eyes only
+    /// (mode 0600).
     pub(crate) fn write(&self, name: &str, content: &[u8], secret: bool) -> Result<(), Fault> {
+        self.put(name, content, secret, false)
+    }
+
+    /// The same for a file that later runs need: it is on the disk when this returns.
+    pub(crate) fn keep(&self, name: &str, content: &[u8], secret: bool) -> Result<(), Fault> {
+        self.put(name, content, secret, true)
+    }
+
+    fn put(&self, name: &str, content: &[u8], secret: bool, lasting: bool) -> Result<(), Fault> {
         let Some(path) = self.path(name) else { return Ok(()) };
         let fresh = path.with_extension("new");
         let written = (|| {
@@ -51,7 +61,10 @@ impl Store {
             let _ = secret;
             let mut file = options.open(&fresh)?;
             file.write_all(content)?;
-            file.sync_data()?;
+            // Costs milliseconds of every start where it is not needed.
+            if lasting {
+                file.sync_data()?;
+            }
             fs::rename(&fresh, &path)
         })();
         written.map_err(|error| unusable(&path, &error))

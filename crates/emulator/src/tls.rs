@@ -45,8 +45,8 @@ pub(crate) fn certificates(store: &Store, now: Timestamp) -> Result<Certificates
         _ => {
             let key = KeyPair::generate().map_err(|error| broken(&error))?;
             let pem = ca_params(now).self_signed(&key).map_err(|error| broken(&error))?.pem();
-            store.write(CA_KEY_FILE, key.serialize_pem().as_bytes(), true)?;
-            store.write(CA_FILE, pem.as_bytes(), false)?;
+            store.keep(CA_KEY_FILE, key.serialize_pem().as_bytes(), true)?;
+            store.keep(CA_FILE, pem.as_bytes(), false)?;
             (key, pem)
         }
     };

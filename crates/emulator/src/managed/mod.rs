@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use entrant_types::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 pub(crate) use arc::ArcKey;
 pub(crate) use cache::TokenCache;
@@ -50,20 +50,35 @@ pub(crate) struct Issued {
     pub(crate) view: TokenView,
 }
 
+/// The nine fields: written straight from what is kept, since a managed identity's reply is asked for often.
+#[derive(Serialize)]
+pub(crate) struct Body<'a> {
+    access_token: &'a str,
+    refresh_token: &'a str,
+    expires_in: String,
+    expires_on: String,
+    not_before: String,
+    ext_expires_in: String,
+    resource: &'a str,
+    token_type: &'a str,
+    client_id: &'a str,
+}
+
 impl Issued {
-    pub(crate) fn body(&self, now: Timestamp) -> Value {
+    /// The reply at the moment `now`.
+    pub(crate) fn body(&self, now: Timestamp) -> Body<'_> {
         let left = now.until(self.expires).as_secs().to_string();
-        json!({
-            "access_token": self.token.expose(),
-            "refresh_token": "",
-            "expires_in": left,
-            "expires_on": self.expires.secs().to_string(),
-            "not_before": self.from.secs().to_string(),
-            "ext_expires_in": left,
-            "resource": self.resource,
-            "token_type": "Bearer",
-            "client_id": self.client_id,
-        })
+        Body {
+            access_token: self.token.expose(),
+            refresh_token: "",
+            expires_in: left.clone(),
+            expires_on: self.expires.secs().to_string(),
+            not_before: self.from.secs().to_string(),
+            ext_expires_in: left,
+            resource: &self.resource,
+            token_type: "Bearer",
+            client_id: &self.client_id,
+        }
     }
 }
 

@@ -178,10 +178,13 @@ impl ClaimsMaker<'_> {
         claims.insert("iat".into(), issued.into());
         claims.insert("nbf".into(), issued.into());
         claims.insert("exp".into(), (self.now + self.life).secs().into());
-        claims.insert("aio".into(), self.opaque(24).into());
-        claims.insert("rh".into(), format!("1.{}.", self.opaque(18)).into());
+        // One draw for the three opaque values.
+        let mut random = [0; 58];
+        self.entropy.fill(&mut random);
+        claims.insert("aio".into(), to_base64url(&random[..24]).into());
+        claims.insert("rh".into(), format!("1.{}.", to_base64url(&random[24..42])).into());
         claims.insert("tid".into(), tenant.to_string().into());
-        claims.insert("uti".into(), self.opaque(16).into());
+        claims.insert("uti".into(), to_base64url(&random[42..]).into());
         claims.insert("ver".into(), if target.version == 2 { "2.0" } else { "1.0" }.into());
         claims.insert(EMULATOR_CLAIM.into(), true.into());
         claims
@@ -196,12 +199,6 @@ impl ClaimsMaker<'_> {
     fn principal(&self, claims: &mut Claims, principal: ObjectId) {
         claims.insert("oid".into(), principal.to_string().into());
         claims.insert("sub".into(), principal.to_string().into());
-    }
-
-    fn opaque(&self, bytes: usize) -> String {
-        let mut buffer = vec![0; bytes];
-        self.entropy.fill(&mut buffer);
-        to_base64url(&buffer)
     }
 }
 
