@@ -32,7 +32,7 @@ cargo xtask COMMAND
   peers AREA  the same faults against other people's clients and ours (AREA: tokens, redis)
   kill N   every part is killed, frozen, silenced and slowed N times under load; prints the rows of the page
   soak MINUTES  the whole system under load, its clock sixty times faster
-  bench AREA  other people's clients and ours, measured side by side (AREA: tokens, redis)
+  bench AREA  other people's clients and ours, measured side by side (AREA: tokens, redis, emulator)
 ";
 
 fn main() -> ExitCode {

@@ -184,6 +184,7 @@ fn start(resource: &str, options: KeeperOptions) -> Result<Keeper, Failure> {
     Ok(keeper)
 }
 
+/// The middle one.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
