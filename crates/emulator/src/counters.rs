@@ -63,6 +63,10 @@ endpoints! {
     ImdsCompute = "imds_compute",
     /// Metadata and keys of the projected-token issuer.
     WorkloadIssuer = "workload_issuer",
+    /// The protected API of `entrant dev`; the emulator does not serve it, but its faults and counts reach there.
+    Api = "api",
+    /// An AUTH at the Redis gate of `entrant dev`; as for the API.
+    Redis = "redis",
     /// Console pages.
     Console = "console",
     /// Control API.

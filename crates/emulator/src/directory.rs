@@ -190,6 +190,17 @@ impl Directory {
         self.identities.iter().find(|identity| identity.client_id.to_string().eq_ignore_ascii_case(client_id))
     }
 
+    /// Who is called so: a person by UPN, a managed identity or an app by name or client id, anybody by object id.
+    pub(crate) fn object_id(&self, text: &str) -> Option<ObjectId> {
+        let is = |name: &str, client_id: ClientId| name == text || text.parse() == Ok(client_id);
+        let identity = || self.identities.iter().find(|identity| is(&identity.name, identity.client_id));
+        let app = || self.apps.iter().find(|app| is(&app.name, app.client_id));
+        (self.person(text).map(|person| person.oid))
+            .or_else(|| identity().map(|identity| identity.principal))
+            .or_else(|| app().map(|app| app.principal))
+            .or_else(|| text.parse().ok())
+    }
+
     /// The ARM resource id of the machine behind the identity endpoints: that of its system-assigned identity.
     pub(crate) fn host_resource(&self) -> &str {
         let host = self.host.iter().filter_map(|index| self.identities.get(*index));

@@ -209,6 +209,10 @@ impl Emulator {
         self.state.journal.add(entry);
     }
 
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     fn secure_routes(&self) -> Router {
         self.finish(entra::secure_routes().merge(managed::secure_routes()))
     }

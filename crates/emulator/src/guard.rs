@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::counters::Endpoint;
 use crate::faults::{Point, Struck, apply};
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// The middleware of both listeners.
@@ -43,8 +44,11 @@ async fn answered(state: &State, endpoint: Endpoint, request: Request, next: Nex
         next.run(request).await
     } else {
         let struck = state.strike(&Point::at(endpoint));
-        let mut response =
-            if struck.intercepts() { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await };
+        let mut response = match struck.refusal() {
+            Some(refusal) => refused(state, &refusal),
+            None if struck.intercepts() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            None => next.run(request).await,
+        };
         response.extensions_mut().insert(struck);
         response
     };
@@ -52,6 +56,12 @@ async fn answered(state: &State, endpoint: Endpoint, request: Request, next: Nex
         Some(struck) if !struck.0.is_empty() => apply(state, &struck, response).await,
         _ => response,
     }
+}
+
+/// Entra's error document.
+fn refused(state: &State, refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.shape.status).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, Json(refusal.document(&state.trace(None)))).into_response()
 }
 
 /// Endpoints whose handlers know who asks, and for what, and look the rules up by that.

@@ -5,6 +5,7 @@
 //! a misunderstanding of the protocol cannot hide by being made on both sides.
 
 mod aadsts;
+mod beside;
 mod clock;
 mod config;
 mod console;
@@ -28,11 +29,12 @@ mod store;
 mod tls;
 mod token;
 
+pub use crate::beside::{AuthTrouble, RedisGate};
 pub use crate::config::{EmulatorConfig, KeySource};
 pub use crate::counters::{Counters, Endpoint};
 pub use crate::emulator::{Emulator, Running};
 pub use crate::facts::{Facts, PersonFact, RedisAssignmentFact};
-pub use crate::faults::{Effect, FaultRule, FaultStatus, TokenKind};
+pub use crate::faults::{Challenge, Effect, FaultRule, FaultStatus, TokenKind};
 pub use crate::journal::{Entry, TokenView};
 pub use crate::seed::{Finding, Level, Seed};
 pub use crate::server::Listeners;

@@ -1,13 +1,14 @@
 //! Everything that the endpoints share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use entrant_proto::jose::{Jwk, JwkSet};
 use entrant_types::{Clock, Entropy, Fault, Guid, Secret, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::beside::RedisGate;
 use crate::clock::EmulatorClock;
 use crate::config::EmulatorConfig;
 use crate::counters::Counters;
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) grants: Grants,
     pub(crate) identity_tokens: TokenCache,
+    /// A Redis gate in the same process.
+    pub(crate) gate: OnceLock<Arc<dyn RedisGate>>,
     pub(crate) arc: ArcKey,
     /// The per-run secret of the App Service endpoint.
     pub(crate) identity_header: Secret,
@@ -97,6 +100,7 @@ impl State {
             faults,
             grants: Grants::default(),
             identity_tokens: TokenCache::default(),
+            gate: OnceLock::new(),
             arc: ArcKey::new(store),
             identity_header: Secret::new(hex(&header)),
         })

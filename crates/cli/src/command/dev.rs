@@ -1,5 +1,6 @@
 //! `entrant dev`: the whole system in one process, wired over real sockets as in production.
 
+mod faults;
 mod journal;
 
 use std::path::Path;
@@ -102,6 +103,7 @@ fn serve_gate(
     let (assignments, config) = (Assignments::new(map), GateConfig::default());
     let inner = part::gate::Inner { backend, assignments, tls: emulator.server_tls(), config };
     let (gate, _keys) = part::gate::build(&Settings::lent(Command::RedisGate, &process.ready), around, inner)?;
+    faults::gate(&gate, emulator);
     process.serve_gate(Stage::Back, gate, listener);
     Ok(())
 }
@@ -113,7 +115,7 @@ fn serve_api(
     listener: TcpListener,
 ) -> Result<(), Fault> {
     let (router, _keys) = part::api::build(&Settings::lent(Command::Api, &process.ready), around)?;
-    process.serve_http("protected API", listener, journal::api(router, emulator));
+    process.serve_http("protected API", listener, journal::api(faults::api(router, emulator), emulator));
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! [`crate::guard`]), and bodies must be `application/json`, which no form can send.
 
 mod openapi;
+mod redis;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/control/clock", get(clock).post(set_clock))
         .route("/control/keys", post(keys))
         .route("/control/revoke", post(revoke))
+        .route("/control/redis", post(redis::act))
         .route("/control/journal", get(journal).post(note).delete(clear_journal))
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn document() -> Json<Value> {
             },
             "/control/keys": { "post": operation("Rotate the signing key, or withdraw older ones", "204", Some("KeyChange")) },
             "/control/revoke": { "post": operation("End a person's sessions and refresh tokens", "204", Some("Revocation")) },
+            "/control/redis": { "post": operation("Close connections at the gate of this process; delete or restore an access policy assignment", "200", Some("RedisOrder")) },
             "/control/journal": {
                 "get": operation("What went over the wire; query `after`: entries above this number", "200", None),
                 "post": operation("Add what another process saw", "204", Some("Entry")),
@@ -69,7 +70,7 @@ fn schemas(endpoints: &[&str]) -> Value {
                 "after": { "type": "integer", "minimum": 0 },
                 "probability": { "type": "number", "minimum": 0, "maximum": 1 },
                 "effect": {
-                    "description": "\"hang\", \"reset\", \"truncate\", \"not-json\", \"repeat-token\", or an object with one of: aadsts {number, claims}, status {code, retry_after}, latency {millis}, drop-field {field}, set-field {field, value}, claim {token, name, value}, shift-times {token, seconds}, alg-none {token}, bad-signature {token}, unpublished-key {token}, no-kid {token}, lifetime {seconds}, redirect {parameter, value}; token is access, id or any",
+                    "description": "\"hang\", \"reset\", \"truncate\", \"not-json\", \"repeat-token\", or an object with one of: aadsts {number, claims}, status {code, retry_after}, latency {millis}, drop-field {field}, set-field {field, value}, claim {token, name, value}, shift-times {token, seconds}, alg-none {token}, bad-signature {token}, unpublished-key {token}, no-kid {token}, lifetime {seconds}, redirect {parameter, value}, challenge {error, claims} (api), refuse-auth {silent} (redis); token is access, id or any",
                     "oneOf": [{ "type": "string" }, { "type": "object", "minProperties": 1, "maxProperties": 1 }]
                 }
             }
@@ -80,6 +81,14 @@ fn schemas(endpoints: &[&str]) -> Value {
         },
         "KeyChange": { "type": "object", "properties": { "action": { "enum": ["rotate", "withdraw-older"] } } },
         "Revocation": { "type": "object", "properties": { "user": { "type": "string", "description": "UPN or object id" } } },
+        "RedisOrder": {
+            "type": "object",
+            "required": ["action"],
+            "properties": {
+                "action": { "enum": ["disconnect", "delete-policy", "restore-policy"] },
+                "who": { "type": "string", "description": "name, client id, UPN or object id; absent: everybody (disconnect only)" }
+            }
+        },
         "Entry": {
             "type": "object",
             "required": ["from", "to", "what"],

@@ -199,7 +199,7 @@ pub(super) fn refuse(state: &State, request: &Request<'_>, refusal: &Refusal) ->
     tracing::warn!(client = %request.app.name, code, trace_id = %trace.trace_id, "sign-in refused with AADSTS{code}: {} Fix: {}", refusal.text, refusal.fix);
     record(state, request, "sign-in".into(), 302, Some((refusal, trace.trace_id.to_string())));
     let mut parameters = vec![
-        ("error".to_owned(), refusal.shape.error.to_owned()),
+        ("error".to_owned(), word_on_redirect(refusal).to_owned()),
         ("error_description".into(), refusal.description(&trace)),
     ];
     if refusal.number() == 65004 {
@@ -212,6 +212,18 @@ pub(super) fn refuse(state: &State, request: &Request<'_>, refusal: &Refusal) ->
         parameters.push(("claims".into(), claims.clone()));
     }
     deliver(state, request, parameters)
+}
+
+/// The token endpoint's words do not exist at the authorization endpoint (RFC 6749 §4.1.2.1, `OpenID` Connect Core
+/// §3.1.2.6).
+fn word_on_redirect(refusal: &Refusal) -> &'static str {
+    match (refusal.number(), refusal.shape.error) {
+        (65001, "invalid_grant") => "consent_required",
+        (50105, "invalid_grant") => "access_denied",
+        (_, "invalid_grant") => "interaction_required",
+        (_, "invalid_client") => "unauthorized_client",
+        (_, word) => word,
+    }
 }
 
 /// Back to the app, in the mode that it asked for.

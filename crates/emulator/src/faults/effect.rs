@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::counters::Endpoint;
 use crate::refusal::Refusal;
 
 /// Which token an effect touches.
@@ -122,6 +123,21 @@ pub enum Effect {
     },
     /// The identity endpoint repeats its token, even after it has expired.
     RepeatToken,
+    /// The protected API refuses with a challenge in `WWW-Authenticate`.
+    Challenge {
+        /// Why.
+        error: Challenge,
+        /// For [`Challenge::InsufficientClaims`]: the claims to ask Entra for, as JSON; sent in base64.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claims: Option<String>,
+    },
+    /// The Redis gate refuses a good AUTH.
+    RefuseAuth {
+        /// On a live connection without any reply, as Redis 7.2 to 8.x does while other replies are pending
+        /// (redis/redis#15640).
+        #[serde(default)]
+        silent: bool,
+    },
     /// A parameter of the redirect back to the app is missing or has another value.
     Redirect {
         /// Which: `state`, `code`, `iss`.
@@ -140,9 +156,33 @@ impl Effect {
                 Some(format!("A fault's status is {code}; give one of 400 to 599."))
             }
             Self::Latency { millis } if *millis > 60_000 => Some("A fault's latency is over a minute.".to_owned()),
+            Self::Challenge { error, claims } if claims.is_some() != (*error == Challenge::InsufficientClaims) => {
+                Some("A challenge has claims when its error is insufficient_claims, and only then.".to_owned())
+            }
             _ => None,
         }
     }
+
+    /// The only endpoint at which it means anything, if there is but one.
+    pub(crate) fn home(&self) -> Option<Endpoint> {
+        match self {
+            Self::Challenge { .. } => Some(Endpoint::Api),
+            Self::RefuseAuth { .. } => Some(Endpoint::Redis),
+            _ => None,
+        }
+    }
+}
+
+/// Why an API refuses a token that it would otherwise accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Challenge {
+    /// 401: the token has expired or was revoked (RFC 6750 §3.1).
+    InvalidToken,
+    /// 401: Entra must be asked again with these claims (continuous access evaluation).
+    InsufficientClaims,
+    /// 403: the token has not the scope or role (RFC 6750 §3.1).
+    InsufficientScope,
 }
 
 /// The effects on one request.
@@ -170,9 +210,11 @@ impl Struck {
 
     /// Whether the request must not reach its handler, because no answer of it would be seen.
     pub(crate) fn intercepts(&self) -> bool {
-        self.0
-            .iter()
-            .any(|effect| matches!(effect, Effect::Status { .. } | Effect::Reset | Effect::Hang | Effect::NotJson))
+        let no_answer = |effect: &Effect| {
+            use Effect::{Challenge, Hang, NotJson, Reset, Status};
+            matches!(effect, Status { .. } | Reset | Hang | NotJson | Challenge { .. })
+        };
+        self.0.iter().any(no_answer)
     }
 
     pub(crate) fn life(&self) -> Option<Duration> {

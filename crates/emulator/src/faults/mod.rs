@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use entrant_types::{Entropy, Fault, Retry, Whose};
 use serde::{Deserialize, Serialize};
 
-pub use effect::{Effect, TokenKind};
+pub use effect::{Challenge, Effect, TokenKind};
 pub(crate) use effect::{Signature, Struck};
-pub(crate) use reply::{Abort, apply};
+pub(crate) use reply::{Abort, apply, broken};
 pub(crate) use trouble::{Stage, TROUBLES, Trouble};
 
 use crate::counters::Endpoint;
@@ -99,6 +99,11 @@ impl FaultRule {
         if self.probability.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return Some("A fault's probability is not between 0 and 1.".to_owned());
         }
+        if let (Some(home), Some(at)) = (self.effect.home(), &self.endpoint)
+            && home.name() != at
+        {
+            return Some(format!("This effect exists at the endpoint '{}' only.", home.name()));
+        }
         self.effect.problem()
     }
 
@@ -112,6 +117,7 @@ impl FaultRule {
         });
         let user = point.user.map(|user| vec![user.upn.clone(), user.oid.to_string()]).unwrap_or_default();
         self.endpoint.as_ref().is_none_or(|name| name == point.endpoint.name())
+            && self.effect.home().is_none_or(|home| home == point.endpoint)
             && is(&self.app, &app)
             && is(&self.identity, &identity.unwrap_or_default())
             && is(&self.user, &user)

@@ -104,7 +104,7 @@ async fn admit(shared: &Arc<Shared>, live: &Live, client: &mut Client) -> Result
                     answer(client, "+OK\r\n").await?;
                     return Ok(Admitted { upstream, first: BytesMut::new() });
                 }
-                Login::Refused => {
+                Login::Refused { .. } => {
                     shared.hold_back(live).await;
                     shared.wrongpass()
                 }
@@ -153,7 +153,7 @@ async fn greet(shared: &Arc<Shared>, live: &Live, client: &mut Client, hello: &H
             shared.registry.identify(live, Some(identity));
             Ok(Greeting::Admitted(Admitted { upstream, first: hello.rewritten(None) }))
         }
-        Login::Refused => {
+        Login::Refused { .. } => {
             shared.hold_back(live).await;
             Ok(Greeting::Reply(shared.wrongpass()))
         }

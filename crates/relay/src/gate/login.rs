@@ -10,27 +10,32 @@ use super::registry::Live;
 /// How an AUTH ended.
 pub(super) enum Login {
     Accepted(Identity),
-    Refused,
+    Refused {
+        /// On a live connection the client gets no reply.
+        silent: bool,
+    },
     /// A fault switch closes the connection.
     Drop,
 }
 
 impl Shared {
     pub(super) async fn login(&self, live: &Live, offered: &Offered) -> Login {
-        let faults = self.faults.get();
+        let faults = self.faults.at_auth(&offered.user);
         if let Some(span) = faults.slow_auth {
             self.clock.sleep_until(self.clock.now() + span).await;
         }
         if faults.drop_at_auth {
             self.count_auth("dropped");
+            self.faults.ended(false);
             return Login::Drop;
         }
-        let checked = if self.faults.take_refusal() {
+        let checked = if faults.refuse_next_auths > 0 {
             Err(Refusal::Injected)
         } else {
             self.authenticator.check(&offered.user, &offered.token).await
         };
         let before = live.identity();
+        self.faults.ended(checked.is_ok());
         match checked {
             Ok(identity) => {
                 self.count_auth("ok");
@@ -43,7 +48,7 @@ impl Shared {
             }
             Err(refusal) => {
                 self.refused(live, &refusal);
-                Login::Refused
+                Login::Refused { silent: faults.silent_refusal }
             }
         }
     }

@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 pub use authenticate::{Identity, REDIS_APPLICATION_ID, REDIS_AUDIENCES, Refusal};
 pub use backend::Backend;
 pub use cluster::ClusterFront;
-pub use faults::{FaultSwitches, GateFaults};
+pub use faults::{AuthRules, FaultSwitches, GateFaults};
 pub use registry::{CloseReason, ConnectionView};
 
 use crate::assignments::{AssignmentMap, Assignments};
@@ -322,6 +322,11 @@ impl GateHandle {
     /// again while its assignment stands.
     pub fn revoke(&self, object_id: ObjectId) -> usize {
         self.shared.registry.close_where(CloseReason::Revoked, |id| id == object_id)
+    }
+
+    /// Closes every connection that has logged in, as a failover does; returns how many.
+    pub fn disconnect_all(&self) -> usize {
+        self.shared.registry.close_where(CloseReason::Injected, |_| true)
     }
 
     /// How often each event happened, by `(event, detail)`: `("auth", "ok")`, `("auth", "missing_policy")`,

@@ -182,7 +182,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
             Command::Auth(offered) => self.auth(&offered, None).await,
             Command::AuthPasswordOnly => {
                 self.shared.refuse_password_only(self.live);
-                self.send_refused().await
+                self.send_refused(self.shared.faults.get().silent_refusal).await
             }
             Command::AuthMalformed(count) => {
                 let mut out = BytesMut::new();
@@ -226,13 +226,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'_, R, W> {
                 };
                 self.send(&command).await
             }
-            Login::Refused => self.send_refused().await,
+            Login::Refused { silent } => self.send_refused(silent).await,
             Login::Drop => Err(CloseReason::Injected),
         }
     }
 
-    async fn send_refused(&mut self) -> Result<(), CloseReason> {
-        if self.shared.faults.get().silent_refusal {
+    async fn send_refused(&mut self, silent: bool) -> Result<(), CloseReason> {
+        if silent {
             return Ok(());
         }
         self.send_stand_in(REFUSED).await
