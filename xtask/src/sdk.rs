@@ -1,68 +1,80 @@
 //! `cargo xtask sdk`: other people's clients, unmodified, against a running `entrant dev`; the result is a page.
 
-use std::fmt::Write as _;
+mod page;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::page::Cell;
 use crate::{packages, run};
 
 const PAGE: &str = "docs/reference/sdk-matrix.md";
-/// No case takes longer than a few seconds; the slowest clients retry for twenty before they give up.
-const LIMIT: Duration = Duration::from_secs(60);
+const SEED: &str = "conformance/sdk/seed.toml";
+/// For all cases of one script, or one example. Each script limits its cases by itself.
+const LIMIT: Duration = Duration::from_secs(600);
 /// A debug build on busy cores is ready well within this.
 const READY: Duration = Duration::from_secs(60);
 
-/// A language's interpreter with its installed packages, and the scripts it runs.
+/// A language's interpreter with its installed packages, and the scripts it runs. A program that is compiled is its
+/// own interpreter.
+#[derive(Clone, Debug)]
 struct Language {
     interpreter: PathBuf,
     folder: PathBuf,
     scripts: &'static [&'static str],
 }
 
-/// One case and how it ended.
-#[derive(Clone)]
-struct Outcome {
-    client: String,
-    name: String,
-    needs: String,
-    failure: Option<String>,
-}
-
 /// Installs the packages, starts the system, runs every case, writes the page. With `check`, the page
 /// must already say so.
 pub(crate) fn matrix(check: bool) -> Result<(), String> {
-    let languages = [python()?, node()?];
+    let python = python()?;
+    let last = Language { scripts: &["faults_time.py"], ..python.clone() };
+    let languages = [python, node()?, rust()?, last];
     run::run("cargo", &["build", "--quiet", "--package", "entrant"])?;
     let folder = run::root().join("target/conformance");
     let ready = folder.join("ready.json");
     let _ = std::fs::remove_file(&ready);
-    let mut system = start(&[], &ready, &folder)?;
-    let outcomes = wait_for(&ready, &mut system).and_then(|ca| run_all(&languages, &ready, &ca));
-    let outcomes = outcomes.and_then(|outcomes| Ok([outcomes, examples(&languages)?].concat()));
+    let mut system = start("target/debug/entrant", &["--seed", SEED], &ready, &folder)?;
+    let cells = wait_for(&ready, &mut system).and_then(|ca| run_all(&languages, &ready, &ca));
+    let cells = cells.and_then(|cells| Ok([cells, examples(&languages)?].concat()));
     let _ = system.kill();
     let _ = system.wait();
-    let outcomes = outcomes?;
+    let cells = cells?;
 
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.failure.is_some()).collect();
-    for outcome in &failed {
-        eprintln!("\n{}: {}\n{}", outcome.client, outcome.name, outcome.failure.as_deref().unwrap_or_default());
+    for (cell, failure) in cells.iter().filter_map(|cell| Some((cell, cell.failure()?))) {
+        eprintln!("\n{}\n{failure}", cell.title());
     }
-    if check && failed.is_empty() && std::fs::read_to_string(run::root().join(PAGE)).ok() != Some(page(&outcomes)) {
+    let failed = cells.iter().filter(|cell| cell.failure().is_some()).count();
+    println!("{} passed, {failed} failed", cells.len() - failed);
+    if failed > 0 {
+        return Err("some clients do not work as they should".to_owned());
+    }
+    page::complete(&cells)?;
+    let page = page::of(&cells);
+    if check && std::fs::read_to_string(run::root().join(PAGE)).ok().as_ref() != Some(&page) {
         return Err(format!("{PAGE} is not what this run found: run `cargo xtask sdk`"));
     }
-    if !check {
-        std::fs::write(run::root().join(PAGE), page(&outcomes)).map_err(|error| format!("{PAGE}: {error}"))?;
+    if check {
+        Ok(())
+    } else {
+        std::fs::write(run::root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))
     }
-    println!("{} passed, {} failed", outcomes.len() - failed.len(), failed.len());
-    if failed.is_empty() { Ok(()) } else { Err("some clients do not work as they should".to_owned()) }
 }
 
 fn python() -> Result<Language, String> {
     let interpreter = packages::python("target/conformance/python", "conformance/sdk/python/requirements.txt")?;
-    let scripts = &["msal_client.py", "azure_identity_client.py", "redis_entraid_client.py", "flask_client.py"];
+    let scripts = &[
+        "msal_client.py",
+        "azure_identity_client.py",
+        "redis_entraid_client.py",
+        "flask_client.py",
+        "faults_msal.py",
+        "faults_azure_identity.py",
+        "faults_entrant.py",
+    ];
     Ok(Language { interpreter, folder: run::root().join("conformance/sdk/python"), scripts })
 }
 
@@ -72,6 +84,13 @@ fn node() -> Result<Language, String> {
     Ok(Language { interpreter: "node".into(), folder, scripts })
 }
 
+fn rust() -> Result<Language, String> {
+    let manifest = "conformance/sdk/rust/Cargo.toml";
+    run::run("cargo", &["build", "--quiet", "--manifest-path", manifest, "--target-dir", "target/conformance/rust"])?;
+    let interpreter = run::root().join("target/conformance/rust/debug/entrant-sdk-rust");
+    Ok(Language { interpreter, folder: PathBuf::new(), scripts: &[""] })
+}
+
 /// `cargo xtask soak MINUTES`: the system under load with its clock sixty times faster.
 pub(crate) fn soak(minutes: &str) -> Result<(), String> {
     let language = python()?;
@@ -79,7 +98,7 @@ pub(crate) fn soak(minutes: &str) -> Result<(), String> {
     let folder = run::root().join("target/conformance");
     let ready = folder.join("ready.json");
     let _ = std::fs::remove_file(&ready);
-    let mut system = start(&["--time-lapse", "60"], &ready, &folder)?;
+    let mut system = start("target/release/entrant", &["--time-lapse", "60"], &ready, &folder)?;
     let soaked = wait_for(&ready, &mut system).and_then(|_| {
         let mut command = Command::new(&language.interpreter);
         command.arg(in_repository("conformance/soak/soak.py")).arg(minutes).env("ENTRANT_READY", &ready);
@@ -94,11 +113,11 @@ pub(crate) fn soak(minutes: &str) -> Result<(), String> {
     }
 }
 
-fn start(more: &[&str], ready: &Path, folder: &Path) -> Result<Child, String> {
+fn start(program: &str, more: &[&str], ready: &Path, folder: &Path) -> Result<Child, String> {
     let log = std::fs::File::create(folder.join("entrant.log")).map_err(|error| error.to_string())?;
     let log_again = log.try_clone().map_err(|error| error.to_string())?;
-    let built = if more.is_empty() { "target/debug/entrant" } else { "target/release/entrant" };
-    Command::new(run::root().join(built))
+    Command::new(run::root().join(program))
+        .current_dir(run::root())
         .args(["dev", "--ports", "auto"])
         .args(more)
         .arg("--ready-file")
@@ -125,47 +144,44 @@ fn wait_for(ready: &Path, system: &mut Child) -> Result<String, String> {
     }
 }
 
-fn run_all(languages: &[Language], ready: &Path, ca: &str) -> Result<Vec<Outcome>, String> {
-    let mut outcomes = Vec::new();
+fn run_all(languages: &[Language], ready: &Path, ca: &str) -> Result<Vec<Cell>, String> {
+    let mut cells = Vec::new();
     for language in languages {
         for script in language.scripts {
-            let path = language.folder.join(script).to_string_lossy().into_owned();
-            let list = run::output(&language.interpreter.to_string_lossy(), &[&path, "--list"])?;
-            for case in list.lines() {
-                let case: Value = serde_json::from_str(case).map_err(|error| format!("{script}: {error}"))?;
-                let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
-                let failure = run_case(&language.interpreter, &path, &text("case"), ready, ca)?;
-                println!("{} {} … {}", text("client"), text("name"), if failure.is_none() { "ok" } else { "FAILED" });
-                outcomes.push(Outcome { client: text("client"), name: text("name"), needs: text("needs"), failure });
+            let mut command = Command::new(&language.interpreter);
+            if !script.is_empty() {
+                command.arg(language.folder.join(script));
+            }
+            command.arg("--all").env("ENTRANT_READY", ready).env("NODE_EXTRA_CA_CERTS", ca);
+            command.env("ENTRANT_BIN", in_repository("target/debug/entrant"));
+            let (ended_well, said) = run_limited(&mut command)?;
+            let before = cells.len();
+            for line in said.lines() {
+                let cell: Cell = serde_json::from_str(line).map_err(|_| format!("{script} {language:?}:\n{said}"))?;
+                println!("{} … {}", cell.title(), if cell.failure().is_none() { "ok" } else { "FAILED" });
+                cells.push(cell);
+            }
+            if !ended_well || cells.len() == before {
+                return Err(format!("{script} {language:?} did not come to its end:\n{said}"));
             }
         }
     }
-    Ok(outcomes)
+    Ok(cells)
 }
 
 /// The examples for test runners of other languages, each with an emulator of its own.
-fn examples(languages: &[Language]) -> Result<Vec<Outcome>, String> {
-    let [python, node] = languages else { return Ok(Vec::new()) };
+fn examples(languages: &[Language]) -> Result<Vec<Cell>, String> {
+    let [python, node, ..] = languages else { return Ok(Vec::new()) };
     packages::copy(&run::root().join("examples/node"), &node.folder).map_err(|error| error.to_string())?;
-    let tests = [
-        (
-            "pytest",
-            python,
-            vec!["-m".to_owned(), "pytest".to_owned(), "--quiet".to_owned(), in_repository("examples/pytest")],
-        ),
-        (
-            "node --test",
-            node,
-            vec!["--test".to_owned(), node.folder.join("identity.test.mjs").to_string_lossy().into_owned()],
-        ),
-    ];
+    let pytest = vec!["-m".to_owned(), "pytest".to_owned(), "--quiet".to_owned(), in_repository("examples/pytest")];
+    let script = node.folder.join("identity.test.mjs").to_string_lossy().into_owned();
+    let tests = [("pytest", python, pytest), ("node --test", node, vec!["--test".to_owned(), script])];
     let run_one = |(runner, language, arguments): (&str, &Language, Vec<String>)| {
         let mut command = Command::new(&language.interpreter);
         command.args(arguments).env("ENTRANT_BIN", in_repository("target/debug/entrant"));
-        let failure = run_limited(&mut command)?;
-        println!("examples: {runner} … {}", if failure.is_none() { "ok" } else { "FAILED" });
-        let name = format!("an emulator for `{runner}`");
-        Ok(Outcome { client: "The repository's examples".to_owned(), name, needs: "nothing".to_owned(), failure })
+        let (ended_well, said) = run_limited(&mut command)?;
+        println!("examples: {runner} … {}", if ended_well { "ok" } else { "FAILED" });
+        Ok(Cell::example(runner, (!ended_well).then_some(said)))
     };
     tests.into_iter().map(run_one).collect()
 }
@@ -174,49 +190,24 @@ fn in_repository(path: &str) -> String {
     run::root().join(path).to_string_lossy().into_owned()
 }
 
-/// Runs one case in a process of its own; its output is the reason if it fails.
-fn run_case(interpreter: &Path, script: &str, case: &str, ready: &Path, ca: &str) -> Result<Option<String>, String> {
-    let mut command = Command::new(interpreter);
-    run_limited(command.args([script, case]).env("ENTRANT_READY", ready).env("NODE_EXTRA_CA_CERTS", ca))
-}
-
-/// Runs a command to its end or to the limit; what it wrote is the reason if it fails.
-fn run_limited(command: &mut Command) -> Result<Option<String>, String> {
+/// Runs a command to its end or to the limit: whether it ended well, and what it wrote.
+fn run_limited(command: &mut Command) -> Result<(bool, String), String> {
     let output = run::root().join("target/conformance/case.log");
     let log = std::fs::File::create(&output).map_err(|error| error.to_string())?;
     let log_again = log.try_clone().map_err(|error| error.to_string())?;
     let spawned = command.stdin(Stdio::null()).stdout(log).stderr(log_again).spawn();
     let mut process = spawned.map_err(|error| format!("{command:?}: {error}"))?;
     let started = Instant::now();
-    loop {
+    let ended_well = loop {
         if let Some(status) = process.try_wait().map_err(|error| error.to_string())? {
-            let said = std::fs::read_to_string(&output).unwrap_or_default();
-            return Ok((!status.success()).then_some(said));
+            break status.success();
         }
         if started.elapsed() > LIMIT {
             let _ = process.kill();
             let _ = process.wait();
-            return Ok(Some(format!("no end after {} s", LIMIT.as_secs())));
+            return Err(format!("{command:?}: no end after {} s", LIMIT.as_secs()));
         }
         std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn page(outcomes: &[Outcome]) -> String {
-    let mut page = String::from(
-        "# Other people's clients\n\nWritten by `cargo xtask sdk`: unmodified packages from PyPI and npm, each case in a process of \
-         its own, against `entrant dev`. The versions are pinned in `conformance/sdk/python/requirements.txt` and \
-         `conformance/sdk/node/package.json`. *Told* is what the client had to be given beyond its ordinary configuration: \
-         variables alone (`entrant emulator env` prints them), or options in code.\n",
-    );
-    let mut client = "";
-    for outcome in outcomes {
-        if outcome.client != client {
-            client = &outcome.client;
-            let _ = write!(page, "\n## {client}\n\n| case | works | told |\n|---|---|---|\n");
-        }
-        let works = if outcome.failure.is_none() { "yes" } else { "**no**" };
-        let _ = writeln!(page, "| {} | {works} | {} |", outcome.name, outcome.needs);
-    }
-    page
+    };
+    Ok((ended_well, std::fs::read_to_string(&output).unwrap_or_default()))
 }

@@ -1,78 +1,119 @@
-"""A Flask app with MSAL as most samples build it: sign-in by managed identity, silent acquisition, a call of the API."""
+"""The web app as most samples build it, with Flask and MSAL or with the `identity` package; `flask_app.py` is the first."""
 
-import flask
 import identity.web
-import msal
-import requests
 from azure.identity import ManagedIdentityCredential
 
+import flask_app
 from system import *
 
-API = FACTS.get("api_url", "")
-
-
-def assertion():
-    imds()
-    credential = ManagedIdentityCredential(client_id=FACTS["managed_identity_client_id"])
-    return lambda: credential.get_token(EXCHANGE).token
+TOLD = "`authority`, `instance_discovery=False`"
 
 
 def program():
-    """Routes `/login`, `/getAToken`, `/call-api`: tokens in the session, one MSAL client a request."""
-    app = flask.Flask("program")
-    app.secret_key = os.urandom(32)
-    kept = {}
-
-    def client(cache=None):
-        return msal.ConfidentialClientApplication(
-            FACTS["client_id"], authority=FACTS["authority"], client_credential={"client_assertion": assertion()},
-            token_cache=cache, instance_discovery=False,
-        )
-
-    @app.get("/login")
-    def login():
-        flask.session["flow"] = client().initiate_auth_code_flow([FACTS["api_scope"]], redirect_uri=redirect_uri())
-        return flask.redirect(flask.session["flow"]["auth_uri"])
-
-    @app.get("/getAToken")
-    def callback():
-        cache = kept.setdefault("cache", msal.SerializableTokenCache())
-        result = client(cache).acquire_token_by_auth_code_flow(flask.session.pop("flow"), flask.request.args)
-        return (result["id_token_claims"]["name"], 200) if "id_token_claims" in result else (result, 400)
-
-    @app.get("/call-api")
-    def call_api():
-        msal_app = client(kept["cache"])
-        token = msal_app.acquire_token_silent([FACTS["api_scope"]], account=msal_app.get_accounts()[0])
-        answer = requests.get(
-            f"{API}/api/claims", headers={"Authorization": f"Bearer {token['access_token']}"}, timeout=10
-        )
-        return answer.json(), answer.status_code
-
-    return app.test_client()
+    imds()
+    return flask_app.build(FACTS, FACTS["api_url"]).test_client()
 
 
-@case("sign-in, silent, call of the protected API", "`authority`, `instance_discovery=False`")
-def sign_in_and_call():
-    browser = program()
-    parameters = sign_in(browser.get("/login").headers["Location"])
-    assert browser.get("/getAToken", query_string=parameters).status_code == 200
-    answer = browser.get("/call-api")
-    assert answer.status_code == 200 and answer.json["claims"]["scp"] == "access_as_user", answer.json
+def signed_in():
+    """The program with Alice signed in."""
+    client = program()
+    parameters = sign_in(client.get("/login").headers["Location"])
+    assert client.get("/getAToken", query_string=parameters).status_code == 302
+    return client
 
 
-@case("the `identity` package: sign-in and token for the API", "`authority`")
-def identity_package():
-    session = {}
-    auth = identity.web.Auth(
-        session=session, authority=FACTS["authority"], client_id=FACTS["client_id"],
-        client_credential={"client_assertion": assertion()},
+def auth(session, credential=None):
+    identity_credential = ManagedIdentityCredential(client_id=FACTS["managed_identity_client_id"])
+    assertion = {"client_assertion": lambda: identity_credential.get_token(EXCHANGE).token}
+    return identity.web.Auth(
+        session=session, authority=FACTS["authority"], client_id=FACTS["client_id"], client_credential=credential or assertion
     )
-    begun = auth.log_in(scopes=[FACTS["api_scope"]], redirect_uri=redirect_uri())
-    auth.complete_log_in(sign_in(begun["auth_uri"]))
-    assert auth.get_user()["preferred_username"] == "alice@contoso.example", auth.get_user()
-    token = auth.get_token_for_user([FACTS["api_scope"]])
-    assert claims(token["access_token"])["scp"] == "access_as_user", token
 
 
-main("Flask + msal, identity (Python)")
+def logged_in(session):
+    imds()
+    client = auth(session)
+    begun = client.log_in(scopes=[FACTS["api_scope"]], redirect_uri=redirect_uri())
+    client.complete_log_in(sign_in(begun["auth_uri"]))
+    return client
+
+
+absent("managed identity", "not by itself: Flask and `identity` take MSAL's client credentials; the program asks azure-identity")
+
+
+@case("workload identity", "`identity`: the token file as `client_assertion`", "`authority`")
+def workload_identity():
+    client = auth({}, {"client_assertion": lambda: open(token_file()).read()})
+    is_app(client.get_token_for_client([api_scope()])["access_token"])
+
+
+@case("service principal", "`identity`: client secret", "`authority`")
+def service_principal():
+    is_app(auth({}, CLIENT_SECRET).get_token_for_client([api_scope()])["access_token"])
+
+
+@case("federated credential", "`identity`: managed identity", "`authority`")
+def federated_credential():
+    imds()
+    is_app(auth({}).get_token_for_client([api_scope()])["access_token"])
+
+
+@case("sign-in", "Flask and MSAL: sign-in, silent, call of the protected API", TOLD)
+def sign_in_and_call():
+    answer = signed_in().get("/call-api")
+    assert answer.status_code == 200 and b"access_as_user" in answer.data, answer.data
+
+
+@case("sign-in", "`identity`", "`authority`")
+def identity_package():
+    client = logged_in({})
+    assert client.get_user()["preferred_username"] == ALICE, client.get_user()
+
+
+@case("silent", "`identity`: the second token is the first", "`authority`")
+def silent():
+    client = logged_in({})
+    first, asked = client.get_token_for_user([FACTS["api_scope"]]), count("token")
+    assert client.get_token_for_user([FACTS["api_scope"]])["access_token"] == first["access_token"]
+    assert claims(first["access_token"])["scp"] == "access_as_user" and count("token") == asked
+
+
+@case("refresh", "Flask and MSAL: a token that ends soon is renewed", TOLD)
+def refresh():
+    with fault({"lifetime": {"seconds": 200}}, endpoint="token", grant="authorization_code"):
+        client = signed_in()
+    asked = count("token")
+    assert client.get("/call-api").status_code == 200 and count("token") == asked + 1
+
+
+absent("on behalf of", "not in `identity`; MSAL's own is in the first table")
+
+
+@case("fault", "the API says 401, the token has expired: the person must sign in again", TOLD)
+def api_says_expired():
+    client = signed_in()
+    with fault({"challenge": {"error": "invalid_token"}}, endpoint="api", times=1):
+        answer = client.get("/call-api")
+    assert answer.status_code == 302 and answer.headers["Location"].endswith("/login"), answer.data
+
+
+@case("fault", "the API wants more claims (CAE): the app asks Entra with them and calls again", TOLD)
+def api_wants_claims():
+    client = signed_in()
+    wanted = json.dumps({"access_token": {"nbf": {"essential": True, "value": "1"}}})
+    asked = count("token")
+    with fault({"challenge": {"error": "insufficient_claims", "claims": wanted}}, endpoint="api", times=1):
+        answer = client.get("/call-api")
+    assert answer.status_code == 200 and count("token") == asked + 1, answer.data
+
+
+@case("fault", "the API says 403: the scope or role is missing", TOLD)
+def api_forbids():
+    client = signed_in()
+    with fault({"challenge": {"error": "insufficient_scope"}}, endpoint="api", user=ALICE):
+        answer = client.get("/call-api")
+    assert answer.status_code == 403 and b"insufficient_scope" in answer.data, answer.data
+
+
+if __name__ == "__main__":
+    main("Flask + msal, identity (Python)")
