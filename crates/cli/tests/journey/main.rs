@@ -28,3 +28,4 @@ mod separate;
 mod sidecar;
 mod sign_in;
 mod time_lapse;
+mod two_programs;
