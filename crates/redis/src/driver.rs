@@ -152,6 +152,11 @@ impl Driver {
                         return End::Lost;
                     }
                 }
+                () = live.link.suspected() => {
+                    if !live.link.is_alive().await {
+                        return End::Lost;
+                    }
+                }
             }
         }
     }

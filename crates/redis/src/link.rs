@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, Value,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::config::RedisConfig;
@@ -28,6 +28,8 @@ pub(crate) struct Link {
     gate: Semaphore,
     /// A command was given up while its reply was still to come.
     abandoned: AtomicBool,
+    /// A command had no reply in time.
+    suspected: Notify,
     limit: Duration,
     server: String,
 }
@@ -61,6 +63,7 @@ impl Link {
             connection,
             gate: Semaphore::new(PLACES as usize),
             abandoned: AtomicBool::new(false),
+            suspected: Notify::new(),
             limit: config.response_limit(),
             server: config.address(),
         };
@@ -99,7 +102,10 @@ impl Link {
         };
         match tokio::time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(_) => Some(Err(self.no_reply(limit))),
+            Err(_) => {
+                self.suspected.notify_one();
+                Some(Err(self.no_reply(limit)))
+            }
         }
     }
 
@@ -137,6 +143,11 @@ impl Link {
     pub(crate) async fn drain(&self) {
         let _ = self.gate.acquire_many(PLACES).await;
         self.gate.close();
+    }
+
+    /// Ends when a command had no reply in time: perhaps it is slow, perhaps the server is gone without a word.
+    pub(crate) async fn suspected(&self) {
+        self.suspected.notified().await;
     }
 
     /// Whether the server still answers, an error counting as an answer: an access string may forbid `PING`.

@@ -74,6 +74,40 @@ async fn turns() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_gone_without_a_word_is_left_after_two_limits_and_a_slow_one_is_not() {
+    let (listener, config) = fake().await;
+    let mut scene = Scene::new();
+    scene.endpoint.give(scene.token(1, 1));
+    let redis = scene.connect(RedisConfig { response_timeout: Duration::from_secs(5), ..config });
+    let mut server = Client::enter(&listener).await;
+    redis.ready().await.unwrap();
+    let get = |key: &'static str| {
+        let mut redis = redis.clone();
+        tokio::spawn(async move { redis.get::<_, String>(key).await })
+    };
+    let slow = get("slow");
+    assert_eq!(server.command().await, "GET");
+    let late = fault_of(&slow.await.unwrap().unwrap_err()).to_string();
+    assert!(late.starts_with("redis_response_timeout"), "{late}");
+    // Asked whether it lives, it answers in its turn: the connection stays, and nobody reads the late reply.
+    assert_eq!(server.command().await, "PING");
+    server.answer("$4\r\nlate\r\n+PONG\r\n").await;
+    let next = get("next");
+    assert_eq!(server.command().await, "GET");
+    server.answer("$4\r\nnext\r\n").await;
+    assert_eq!(next.await.unwrap().unwrap(), "next");
+    // From now on it says nothing. No time of the clock passes: it is not the keep-alive that finds out.
+    let lost = get("lost");
+    assert!(lost.await.unwrap().is_err());
+    let mut another = Client::enter(&listener).await;
+    let again = get("again");
+    assert_eq!(another.command().await, "GET");
+    another.answer("$5\r\nagain\r\n").await;
+    assert_eq!(again.await.unwrap().unwrap(), "again");
+    drop(server);
+}
+
+#[tokio::test]
 async fn case_10_library_auth_goes_out_alone_and_is_confirmed_before_the_next_byte() {
     let (listener, config) = fake().await;
     let mut scene = Scene::new();

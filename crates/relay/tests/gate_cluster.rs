@@ -99,6 +99,7 @@ async fn questions_keep_their_shape_place_and_permissions() {
     assert!(show(&reader.say("CLUSTER SLOTS").await).contains("localhost"));
     let mut custom = gate.enter(CUSTOM).await;
     assert!(text(&custom.say("CLUSTER SLOTS").await).starts_with("-NOPERM"));
+    assert!(text(&wire.say("CLUSTER MEET 127.0.0.1 1").await).starts_with("-NOPERM"), "the operator's alone");
     // A script's own error of that form leads nowhere but to the gate.
     let moved = text(&wire.call(&["EVAL", "return redis.error_reply('MOVED 1 127.0.0.1:1')", "0"]).await);
     assert!(moved.starts_with("-MOVED 1 localhost:"), "{moved}");

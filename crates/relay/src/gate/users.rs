@@ -38,6 +38,24 @@ const WITHHELD: [&str; 22] = [
     "-sync",
 ];
 
+/// Who is in a cluster and which slots it serves is the operator's; Azure blocks these too. The embedded store has none.
+const CLUSTER_WITHHELD: [&str; 14] = [
+    "-cluster|addslots",
+    "-cluster|addslotsrange",
+    "-cluster|bumpepoch",
+    "-cluster|delslots",
+    "-cluster|delslotsrange",
+    "-cluster|failover",
+    "-cluster|flushslots",
+    "-cluster|forget",
+    "-cluster|meet",
+    "-cluster|replicate",
+    "-cluster|reset",
+    "-cluster|saveconfig",
+    "-cluster|set-config-epoch",
+    "-cluster|setslot",
+];
+
 /// Whose passwords a user has after it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passwords {
@@ -127,6 +145,9 @@ impl Users {
         args.extend(["on", &password]);
         args.extend(access.rules());
         args.extend(WITHHELD);
+        if !matches!(self.backend, Backend::Embedded(_)) {
+            args.extend(CLUSTER_WITHHELD);
+        }
         encode_command(out, &args);
     }
 
