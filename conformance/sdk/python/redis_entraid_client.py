@@ -193,19 +193,19 @@ def dropped_at_auth():
 def slow_auth():
     app_service()
     client = once(socket_timeout=1)
-    with fault({"latency": {"millis": 3000}}, endpoint="redis", times=1):
+    with fault({"latency": {"millis": 3000}}, endpoint="redis"):
         with raises(TimeoutError):
             client.ping()
-    assert client.ping()
+    assert once().ping()
 
 
 @case("fault", "a failing AUTH without a reply on a live connection", TOLD)
 def silent_refusal():
     app_service()
-    client = once(socket_timeout=2, single_connection_client=True)
+    client = once(socket_timeout=5, single_connection_client=True)
     assert client.ping()
     _, token = provider().get_credentials()
-    with fault({"refuse-auth": {"silent": True}}, endpoint="redis", times=1):
+    with fault({"refuse-auth": {"silent": True}}, endpoint="redis"):
         with raises(TimeoutError):
             client.execute_command("AUTH", FACTS["managed_identity_principal_id"], token)
 
