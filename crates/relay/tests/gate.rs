@@ -23,7 +23,7 @@ const NOAUTH: &str = "-NOAUTH Authentication required.";
 /// A gate before each backend there is; the server lives as long as the pair.
 async fn gates() -> Vec<(TestGate, Option<RedisServer>)> {
     let mut gates = vec![(TestGate::start(Behind::Store).await, None)];
-    for server in [RedisServer::start().await, RedisServer::start_newer().await].into_iter().flatten() {
+    for server in RedisServer::start_all().await {
         gates.push((TestGate::start(Behind::Socket(server.socket())).await, Some(server)));
     }
     gates

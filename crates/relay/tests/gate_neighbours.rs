@@ -20,7 +20,10 @@ use support::{RedisServer, text};
 
 #[tokio::test]
 async fn two_gates_before_one_redis_leave_each_other_s_clients_alone() {
-    for server in [RedisServer::start().await, RedisServer::start_newer().await].into_iter().flatten() {
+    for server in [RedisServer::start().await, RedisServer::start_server(entrant_testkit::Server::Redis8).await]
+        .into_iter()
+        .flatten()
+    {
         let first = TestGate::start(Behind::Socket(server.socket())).await;
         let mut early = first.enter(OWNER).await;
         let second = TestGate::start(Behind::Socket(server.socket())).await;

@@ -5,6 +5,7 @@ mod support;
 
 use entrant_proto::resp::Value;
 use entrant_relay::store::{Store, StoreConfig};
+use entrant_testkit::Server;
 use support::{RedisServer, Wire, real_time, show, text, words};
 
 /// Replies whose order Redis leaves open.
@@ -714,7 +715,8 @@ fn agreed(value: &Value) -> String {
 async fn damaged_requests_are_cut_into_the_same_commands_as_by_redis() {
     const DAMAGE: &[u8] = b"*$0123456789-\r\n \"'ab";
     let mut compared = 0;
-    for server in [RedisServer::start().await, RedisServer::start_newer().await].into_iter().flatten() {
+    for kind in [Server::Redis, Server::Redis8] {
+        let Some(server) = RedisServer::start_server(kind).await else { continue };
         let mut dice = Dice(4);
         for _ in 0..400 {
             let mut bytes = Vec::new();

@@ -1,10 +1,11 @@
-//! Manual clock, scripted transport, loopback guard, secret scan: for tests only.
+//! Manual clock, scripted transport, loopback guard, secret scan, real servers: for tests only.
 //!
 //! [`Stage::new`] gives an [`entrant_types::Outside`] in which nothing is real and everything is in the test's hand.
 
 mod clock;
 mod logs;
 mod scripted;
+mod servers;
 mod transport;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use entrant_types::{Outside, Timestamp};
 pub use crate::clock::ManualClock;
 pub use crate::logs::{Logs, assert_no_secret};
 pub use crate::scripted::{MapEnv, MapFiles, ScriptedCommands, SeededEntropy};
+pub use crate::servers::Server;
 pub use crate::transport::{ScriptedTransport, json_reply, reply};
 
 /// A whole outside for a test, with handles to steer it.

