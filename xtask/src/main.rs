@@ -31,6 +31,7 @@ cargo xtask COMMAND
   install  only the install step of `test`
   peers AREA  the same faults against other people's clients and ours (AREA: tokens, redis)
   kill N   every part is killed, frozen, silenced and slowed N times under load; prints the rows of the page
+  differential COUNT  so many random commands to Redis, directly and through the sidecar: the same replies to the byte
   soak MINUTES  the whole system under load, its clock sixty times faster
   bench AREA  other people's clients and ours, measured side by side (AREA: tokens, redis, emulator)
 ";
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Some("sdk") => sdk::matrix(false),
         Some("kill") if words.len() == 2 => kill::run(words[1]),
         Some("soak") if words.len() == 2 => sdk::soak(words[1]),
+        Some("differential") if words.len() == 2 => test::differential(words[1]),
         Some("docs") => docs::write(),
         Some("install") => install::all(),
         _ => {

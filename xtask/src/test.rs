@@ -1,6 +1,8 @@
 //! `cargo xtask test`: everything that must hold before a change lands, quickest answers first.
 
-use crate::{install, packages, run, sdk, tidy};
+use std::process::{Command, Stdio};
+
+use crate::{install, run, sdk, tidy};
 
 /// Formatting, the rules of the house, lints, then plain `cargo test`. Its closing lines are the run's closing lines.
 pub(crate) fn everything() -> Result<(), String> {
@@ -9,34 +11,23 @@ pub(crate) fn everything() -> Result<(), String> {
     install::all()?;
     run::run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     alert_rules()?;
-    attack_tool()?;
-    from_npm("axe", "The pages' accessibility will not be checked")?;
-    from_npm("oidc-provider", "The journeys at a second identity provider will be skipped")?;
     clients()?;
     run::run("cargo", &["test", "--workspace", "--no-fail-fast", "--features", "entrant-validate/axum"])
 }
 
-/// The tool that forges tokens for the validator's test, from PyPI. Without a network the test says that it was
-/// skipped; in CI nothing is.
-fn attack_tool() -> Result<(), String> {
-    match packages::python("target/conformance/tokens", "conformance/tokens/requirements.txt") {
-        Err(error) if !run::is_ci() => {
-            println!("The attack tool's test will be skipped: {error}");
-            Ok(())
-        }
-        installed => installed.map(|_| ()),
-    }
-}
-
-/// What the journeys need beside a browser: a folder of `conformance/` with its packages, in `target/conformance/`.
-fn from_npm(name: &str, without: &str) -> Result<(), String> {
-    match packages::node(&format!("target/conformance/{name}"), &format!("conformance/{name}")) {
-        Err(error) if !run::is_ci() => {
-            println!("{without}: {error}");
-            Ok(())
-        }
-        installed => installed.map(|_| ()),
-    }
+/// `cargo xtask differential COUNT`: the sidecar's random-command comparison at length, in both modes.
+pub(crate) fn differential(count: &str) -> Result<(), String> {
+    install::all()?;
+    let arguments = ["test", "--package", "entrant-relay", "--test", "sidecar_differential", "--", "--nocapture"];
+    println!("$ ENTRANT_DIFFERENTIAL={count} cargo {}", arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(run::root())
+        .env("ENTRANT_DIFFERENTIAL", count)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the sidecar's replies are not the server's own".to_owned()) }
 }
 
 /// Prometheus itself reads the alert rules, where its tool is installed.

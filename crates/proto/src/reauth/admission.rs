@@ -24,7 +24,7 @@ pub enum Verdict {
     Close,
 }
 
-/// Longest connection name kept for a replay.
+/// Longest connection name or database kept for a replay.
 const MAX_NAME: usize = 256;
 
 impl Machine {
@@ -101,6 +101,7 @@ impl Machine {
             | Effect::Topology
             | Effect::Tracking => {
                 self.tracking |= matches!(effect, Effect::Tracking);
+                self.unsure |= matches!(effect, Effect::Select | Effect::SetName);
                 self.unsettled = Some(self.slots.len());
                 Verdict::Forward
             }
@@ -143,13 +144,8 @@ impl Machine {
                 return Verdict::Forward;
             }
             Effect::Tracking => self.tracking = true,
-            Effect::Plain
-            | Effect::Multi
-            | Effect::OneShot
-            | Effect::Blocking
-            | Effect::Select
-            | Effect::SetName
-            | Effect::Topology => {}
+            Effect::Select | Effect::SetName => self.unsure = true,
+            Effect::Plain | Effect::Multi | Effect::OneShot | Effect::Blocking | Effect::Topology => {}
         }
         self.expect(Slot::Plain)
     }
@@ -167,6 +163,7 @@ impl Machine {
                     Some(b"3") => Some(3),
                     _ => None,
                 };
+                self.wish(request.second.as_deref());
                 self.expect(Slot::Hello(version));
                 return Verdict::ForwardWithoutCredentials;
             }
@@ -193,13 +190,23 @@ impl Machine {
                 self.go_opaque(Opaque::Foreign);
                 return Verdict::Forward;
             }
-            Effect::Select => self.database = request.first.as_deref().filter(|db| db.len() < 20).map(<[u8]>::to_vec),
+            Effect::Select => {
+                self.wish(request.first.as_deref());
+                return self.expect(Slot::Select);
+            }
             Effect::SetName => {
-                self.name = request.second.as_deref().filter(|name| name.len() <= MAX_NAME).map(<[u8]>::to_vec);
+                self.wish(request.second.as_deref());
+                return self.expect(Slot::SetName);
             }
             Effect::Plain | Effect::Exec | Effect::Blocking | Effect::ReplyOn | Effect::Subscribe(_) => {}
         }
         self.expect(Slot::Plain)
+    }
+
+    /// Keeps what a replacement connection would have to be told, until the server has said yes.
+    fn wish(&mut self, value: Option<&[u8]>) {
+        self.unsure |= value.is_some_and(|value| value.len() > MAX_NAME);
+        self.wishes.push_back(value.filter(|value| value.len() <= MAX_NAME).map(<[u8]>::to_vec));
     }
 
     fn reset(&mut self) -> Verdict {

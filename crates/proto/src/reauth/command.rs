@@ -9,7 +9,7 @@ pub struct Request<'a> {
     pub name: Cow<'a, [u8]>,
     /// First argument.
     pub first: Option<Cow<'a, [u8]>>,
-    /// Second argument.
+    /// Second argument; of `HELLO` the name that it sets.
     pub second: Option<Cow<'a, [u8]>>,
     /// Arguments of the whole request, the name included.
     pub argc: u32,
@@ -19,7 +19,8 @@ impl<'a> Request<'a> {
     /// From the arguments of a request's first piece. `None` for a request without a name.
     pub fn read(mut args: impl Iterator<Item = Cow<'a, [u8]>>, argc: u32) -> Option<Self> {
         let name = args.next()?;
-        let (first, second) = (args.next(), args.next());
+        let first = args.next();
+        let second = if name.eq_ignore_ascii_case(b"HELLO") { name_in_hello(args) } else { args.next() };
         Some(Self { name, first, second, argc })
     }
 
@@ -34,6 +35,18 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn effect(&self) -> Effect {
         effect(&self.name, self.first.as_deref(), self.second.as_deref(), self.argc)
+    }
+}
+
+/// What follows `SETNAME` in the options of `HELLO`.
+fn name_in_hello<'a>(mut options: impl Iterator<Item = Cow<'a, [u8]>>) -> Option<Cow<'a, [u8]>> {
+    loop {
+        match options.next()? {
+            word if word.eq_ignore_ascii_case(b"SETNAME") => return options.next(),
+            // User and password may look like anything.
+            word if word.eq_ignore_ascii_case(b"AUTH") => drop((options.next(), options.next())),
+            _ => return None,
+        }
     }
 }
 

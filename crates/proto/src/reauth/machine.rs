@@ -53,6 +53,9 @@ pub(super) enum Slot {
     Topology,
     Discard,
     Hello(Option<u8>),
+    /// With what was asked for at the front of `wishes`.
+    Select,
+    SetName,
     Reset,
     Monitor,
     /// Confirmations to come; 0: as many as there are subscriptions, known when the first one comes.
@@ -115,6 +118,10 @@ pub struct Machine {
     pub(super) subscriptions: Subscriptions,
     pub(super) database: Option<Vec<u8>>,
     pub(super) name: Option<Vec<u8>>,
+    /// Databases and names asked for and not answered yet: one for each such slot, `HELLO`'s included.
+    pub(super) wishes: VecDeque<Option<Vec<u8>>>,
+    /// Database or name may have changed unseen: in a transaction, or with the reply skipped.
+    pub(super) unsure: bool,
     pub(super) last_activity: Timestamp,
     pub(super) ping_deadline: Option<Timestamp>,
     pub(super) closing: Option<super::CloseReason>,
@@ -150,6 +157,8 @@ impl Machine {
             subscriptions: Subscriptions::default(),
             database: None,
             name: None,
+            wishes: VecDeque::new(),
+            unsure: false,
             last_activity: now,
             ping_deadline: None,
             closing: None,
@@ -219,7 +228,7 @@ impl Machine {
         &self.subscriptions
     }
 
-    /// What a replacement connection must be told before its subscriptions: database and name, as last sent.
+    /// What a replacement connection must be told before its subscriptions: database and name, as the server confirmed them.
     #[must_use]
     pub fn replay(&self) -> (Option<&[u8]>, Option<&[u8]>) {
         (self.database.as_deref(), self.name.as_deref())

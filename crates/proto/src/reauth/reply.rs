@@ -91,7 +91,23 @@ impl Machine {
         match slot {
             Slot::Plain | Slot::Topology | Slot::Local(_) => {}
             Slot::Discard => self.multi |= error == Some("NOPERM"),
+            Slot::Select => {
+                let wish = self.wishes.pop_front().flatten();
+                if error.is_none() {
+                    self.database = wish;
+                }
+            }
+            Slot::SetName => {
+                let wish = self.wishes.pop_front().flatten();
+                if error.is_none() {
+                    self.name = wish;
+                }
+            }
             Slot::Hello(version) => {
+                let name = self.wishes.pop_front().flatten();
+                if error.is_none() && name.is_some() {
+                    self.name = name;
+                }
                 if let (None, Some(version)) = (error, version) {
                     self.resp3 = version == 3;
                 }
@@ -178,7 +194,7 @@ impl Machine {
         (self.identity_lost, self.resetting) = (true, false);
         (self.multi, self.monitor, self.resp3, self.tracking) = (false, false, false, false);
         (self.prefix, self.skip_next, self.unsettled) = (false, false, None);
-        (self.database, self.name) = (None, None);
+        (self.database, self.name, self.unsure) = (None, None, false);
         self.subscriptions = super::Subscriptions::default();
     }
 

@@ -242,7 +242,7 @@ impl Machine {
             return Step::Nothing;
         }
         let subscribed = !self.subscriptions.is_empty() && !self.monitor && self.opaque.is_none();
-        if subscribed && !self.subscriptions.overflowed() {
+        if subscribed && !self.subscriptions.overflowed() && !self.unsure {
             return if self.slots.is_empty() { Step::Replace } else { Step::Nothing };
         }
         if self.seems_idle(now) { self.close(CloseReason::CannotReauthenticate) } else { Step::Nothing }

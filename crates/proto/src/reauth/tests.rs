@@ -425,6 +425,15 @@ fn case_15_sidecar_database_and_name_are_kept_for_a_replacement() {
     wire.exchange("SELECT 3", "+OK\r\n");
     wire.exchange("CLIENT SETNAME worker", "+OK\r\n");
     assert_eq!(wire.machine.replay(), (Some(&b"3"[..]), Some(&b"worker"[..])));
+    // What the server refuses changes nothing.
+    wire.exchange("SELECT 99", "-ERR DB index is out of range\r\n");
+    wire.exchange("CLIENT SETNAME no", "-ERR Client names cannot contain spaces\r\n");
+    assert_eq!(wire.machine.replay(), (Some(&b"3"[..]), Some(&b"worker"[..])));
+    wire.exchange("HELLO 2 AUTH SETNAME SETNAME SETNAME other", "*0\r\n");
+    assert_eq!(wire.machine.replay(), (Some(&b"3"[..]), Some(&b"other"[..])));
+    wire.exchange("HELLO 2", "*0\r\n");
+    wire.exchange("HELLO 9 SETNAME no", "-NOPROTO unsupported protocol version\r\n");
+    assert_eq!(wire.machine.replay(), (Some(&b"3"[..]), Some(&b"other"[..])));
 }
 
 #[test]

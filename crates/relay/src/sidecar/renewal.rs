@@ -69,6 +69,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Poll::Ready(Ok(bytes)) => {
                 self.replies.restart(&bytes);
                 self.succession = None;
+                self.moved_just_now = true;
                 tracing::info!(server = %self.shared.upstream.address(), "a subscriber moved to a new Redis connection");
                 self.advance_replies(now);
                 Ok(true)

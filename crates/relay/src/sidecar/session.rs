@@ -76,6 +76,8 @@ pub(super) struct Session<C> {
     alarm: Alarm,
     pub(super) renewal: Renewal,
     pub(super) succession: Option<Succession>,
+    /// A move has ended and the client has not had its turn since.
+    pub(super) moved_just_now: bool,
     client_gone: bool,
     pub(super) upstream_gone: bool,
     /// The client sent no RESP: this is said once everything before is answered.
@@ -104,6 +106,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             alarm: Alarm::default(),
             renewal,
             succession: None,
+            moved_just_now: false,
             client_gone: false,
             upstream_gone: false,
             parting: None,
@@ -208,8 +211,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.succession.is_some() {
             return Ok(moved | self.write_upstream(cx)?);
         }
-        moved |= self.step(now)?;
-        if self.parting.is_none() {
+        // Where tokens come faster than a move takes, the client gets its turn between two of them.
+        if !std::mem::take(&mut self.moved_just_now) {
+            moved |= self.step(now)?;
+        }
+        // A move that began just now knows nothing of what the client says from here on: that waits for its end.
+        if self.parting.is_none() && self.succession.is_none() {
             let open = !self.client_gone && !self.machine.holds_client();
             if open && self.requests.buffer.len() < MOST_WAITING {
                 match read(&mut self.client, &mut self.requests.buffer, cx) {
