@@ -1,5 +1,5 @@
 //! The admin listener: `/startup` (did it start), `/readiness` (can it do its work now), `/liveness` (does it answer),
-//! `/metrics`.
+//! `/metrics`, and `/quitquitquit` where it is wanted.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::get;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
@@ -64,6 +65,19 @@ pub(crate) fn router(health: Arc<Health>, metrics: PrometheusHandle) -> Router {
         .route("/liveness", get(async || "alive"))
         .with_state(health)
         .route("/metrics", get(async move || ([("content-type", "text/plain; version=0.0.4")], metrics.render())))
+}
+
+/// `POST /quitquitquit` ends the process. Of all programs on the machine only a browser says `Origin`, and no page
+/// shall end it.
+pub(crate) fn quitting(quit: CancellationToken) -> Router {
+    let quit = async move |headers: HeaderMap| {
+        if headers.contains_key(header::ORIGIN) {
+            return (StatusCode::FORBIDDEN, "not from a browser");
+        }
+        quit.cancel();
+        (StatusCode::OK, "stopping")
+    };
+    Router::new().route("/quitquitquit", post(quit))
 }
 
 async fn startup(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {

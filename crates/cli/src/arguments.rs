@@ -79,14 +79,18 @@ pub(crate) fn root() -> clap::Command {
         )
         .subcommand(subcommand(Command::EmulatorTail))
         .subcommand(subcommand(Command::EmulatorDoctor));
-    let plain = [Command::Dev, Command::Web, Command::Api, Command::RedisProxy, Command::RedisGate];
+    let redis_proxy = subcommand(Command::RedisProxy)
+        .args_conflicts_with_subcommands(true)
+        .subcommands([Command::RedisProxyWait, Command::RedisProxyShutdown].map(subcommand));
     clap::Command::new("entrant")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Sign-in, APIs and Redis on Microsoft Entra ID, with no stored secret; and all of it on a laptop")
         .after_help("Values come from flags, then the environment, then --config FILE (TOML), then defaults.")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands(plain.map(subcommand))
+        .subcommands([Command::Dev, Command::Web, Command::Api].map(subcommand))
+        .subcommand(redis_proxy)
+        .subcommand(subcommand(Command::RedisGate))
         .subcommand(emulator)
         .subcommands([Command::Token, Command::Doctor].map(subcommand))
         .subcommand(clap::Command::new("reference").hide(true).about("Print the reference page of all settings"))

@@ -7,7 +7,7 @@ use entrant_credential::sources::{
     AzureCli, Certificate, ClientCertificate, ClientSecret, Federated, FileAssertion, WorkloadIdentity, development,
     federation_subject, managed_identity,
 };
-use entrant_credential::{ClientAuth, Keeper, KeeperOptions, ManagedIdentityAssertion, Selector, Source};
+use entrant_credential::{ClientAuth, Keeper, KeeperDriver, KeeperOptions, ManagedIdentityAssertion, Selector, Source};
 use entrant_types::{ClientId, Fault, ObjectId, Scope, Secret};
 
 use crate::lifecycle::Lifecycle;
@@ -148,9 +148,14 @@ pub(crate) fn client_auth(
     }
 }
 
+/// A keeper of a source's token, and the driver that keeps it.
+pub(crate) fn keeper(source: Arc<dyn Source>, scope: Scope, around: &Surroundings) -> (Keeper, KeeperDriver) {
+    Keeper::new(source, scope, KeeperOptions::default(), &around.outside)
+}
+
 /// Keeps a source's token fresh for as long as the process lives.
 pub(crate) fn keep(source: Arc<dyn Source>, scope: Scope, around: &Surroundings, lifecycle: &Lifecycle) -> Keeper {
-    let (keeper, driver) = Keeper::new(source, scope, KeeperOptions::default(), &around.outside);
+    let (keeper, driver) = self::keeper(source, scope, around);
     lifecycle.drive("token keeper", driver.run());
     keeper
 }

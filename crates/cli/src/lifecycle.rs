@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ending::{Ending, Signal};
+use crate::notify;
 
 /// How long draining may take: what Kubernetes leaves of its 30 s after two probe periods of 10 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -21,6 +22,8 @@ pub(crate) struct Lifecycle {
     back: Tier,
     /// Ends everything at once.
     abort: CancellationToken,
+    /// The end was asked for from outside, other than by a signal.
+    quit: CancellationToken,
     /// Ends the drivers, once the front has drained.
     release: CancellationToken,
     deaths: mpsc::UnboundedSender<Fault>,
@@ -49,13 +52,19 @@ impl Lifecycle {
     pub(crate) fn new() -> Self {
         // Unbounded, and still small: one message for each task at most.
         let (deaths, died) = mpsc::unbounded_channel();
-        let (abort, release) = (CancellationToken::new(), CancellationToken::new());
-        Self { front: Tier::default(), back: Tier::default(), abort, release, deaths, died, patience: DRAIN_LIMIT }
+        let (abort, release, quit) = Default::default();
+        let (front, back) = Default::default();
+        Self { front, back, abort, quit, release, deaths, died, patience: DRAIN_LIMIT }
     }
 
     /// Cancelled when this stage starts draining: stop accepting, finish what runs.
     pub(crate) fn draining(&self, stage: Stage) -> CancellationToken {
         self.tier(stage).drain.clone()
+    }
+
+    /// Cancel it to end the process as a signal does, but with exit code 0.
+    pub(crate) fn quit(&self) -> CancellationToken {
+        self.quit.clone()
     }
 
     /// Lets draining take this long and a little more, where a setting asks for it.
@@ -123,8 +132,10 @@ impl Lifecycle {
         let ending = tokio::select! {
             _ = interrupt.recv() => Ending::Signal(Signal::Interrupt),
             _ = terminate.recv() => Ending::Signal(Signal::Terminate),
+            () = self.quit.cancelled() => Ending::Done,
             Some(fault) = self.died.recv() => fault.into(),
         };
+        notify::tell(notify::STOPPING);
         tracing::info!("stopping: finishing what runs (again to stop at once)");
         tokio::select! {
             () = self.drain() => {}

@@ -11,6 +11,7 @@ mod http_server;
 mod identity;
 mod lifecycle;
 mod listen;
+mod notify;
 mod part;
 mod process;
 mod ready;

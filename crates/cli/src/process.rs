@@ -16,7 +16,7 @@ use crate::lifecycle::{Lifecycle, Stage};
 use crate::ready::Ready;
 use crate::settings::Settings;
 use crate::variable::{self, Command};
-use crate::{http_server, listen, telemetry};
+use crate::{http_server, listen, notify, telemetry};
 
 /// How often histograms are compacted when nobody scrapes them: their samples would pile up otherwise.
 const METRICS_UPKEEP: std::time::Duration = std::time::Duration::from_secs(10);
@@ -44,7 +44,11 @@ impl Process {
         let process = Self { lifecycle: Lifecycle::new(), health: Arc::default(), ready };
         let metrics = telemetry::metrics()?;
         process.lifecycle.drive("metrics upkeep", upkeep(metrics.clone()));
-        process.serve_http("admin listener", listener, admin::router(Arc::clone(&process.health), metrics));
+        let mut router = admin::router(Arc::clone(&process.health), metrics);
+        if settings.on(&variable::QUITQUITQUIT) {
+            router = router.merge(admin::quitting(process.lifecycle.quit()));
+        }
+        process.serve_http("admin listener", listener, router);
         Ok(process)
     }
 
@@ -81,6 +85,7 @@ impl Process {
             return fault.into();
         }
         self.health.started();
+        notify::tell(notify::READY);
         ending::print(block);
         let ending = self.lifecycle.run().await;
         if let Some(path) = path {

@@ -5,6 +5,7 @@ mod dev;
 mod emulator;
 mod redis_gate;
 mod redis_proxy;
+mod redis_proxy_manners;
 mod token;
 mod watch;
 mod web;
@@ -34,6 +35,8 @@ pub(crate) async fn run(parsed: Parsed) -> Ending {
         Command::Api => api::run(&settings).await,
         Command::RedisGate => redis_gate::run(&settings).await,
         Command::RedisProxy => redis_proxy::run(&settings).await,
+        Command::RedisProxyWait => redis_proxy_manners::wait(&settings).await,
+        Command::RedisProxyShutdown => redis_proxy_manners::shutdown(&settings).await,
         Command::Doctor => doctor::run(&settings).await,
         Command::Token => token::run(&settings).await,
         Command::Emulator => emulator::run(&settings).await,

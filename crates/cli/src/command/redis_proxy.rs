@@ -6,7 +6,7 @@ use std::time::Duration;
 use entrant_relay::sidecar::{Listen, Listener, NodeAddress, Sidecar, SidecarConfig, Upstream};
 use entrant_types::{Fault, Resource, Whose};
 
-use crate::ending::Ending;
+use crate::ending::{Ending, Signal};
 use crate::identity;
 use crate::lifecycle::Stage;
 use crate::process::Process;
@@ -30,8 +30,15 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
     process.lifecycle.wait_at_least(patience);
     let listener = bind(settings, &place).await?;
     let scope = Resource::new(Resource::REDIS).default_scope();
-    let keeper = identity::keep(source, scope, &around, &process.lifecycle);
+    let (keeper, driver) = identity::keeper(source, scope, &around);
+    let guarded = config.client_password.is_some();
     let sidecar = Sidecar::build(config, keeper, &around.outside);
+    if settings.on(&variable::LAZY_REFRESH) {
+        let resting = sidecar.clone();
+        process.lifecycle.drive("token keeper", async move { resting.while_used(driver.run()).await });
+    } else {
+        process.lifecycle.drive("token keeper", driver.run());
+    }
     if settings.on(&variable::RUN_CONNECTION_TEST) {
         test(&sidecar, &upstream).await?;
     }
@@ -50,9 +57,13 @@ pub(crate) async fn run(settings: &Settings) -> Result<Ending, Fault> {
         sidecar.run(vec![listener], draining).await;
         Ok(())
     });
-    let facts = [("Redis sidecar", Some(format!("{address}  (plain, no password)"))), ("upstream", Some(upstream))];
+    let password = if guarded { "with ENTRANT_CLIENT_PASSWORD" } else { "no password" };
+    let facts = [("Redis sidecar", Some(format!("{address}  (plain, {password})"))), ("upstream", Some(upstream))];
     let block = block::alone(&process.ready, &facts);
-    Ok(process.live(settings, &block).await)
+    match process.live(settings, &block).await {
+        Ending::Signal(Signal::Terminate) if settings.on(&variable::EXIT_ZERO_ON_SIGTERM) => Ok(Ending::Done),
+        ending => Ok(ending),
+    }
 }
 
 fn config(settings: &Settings, around: &Surroundings) -> Result<SidecarConfig, Fault> {
@@ -66,6 +77,8 @@ fn config(settings: &Settings, around: &Surroundings) -> Result<SidecarConfig, F
     if config.sharing && config.cluster.is_some() {
         return Err(settings.wrong(&variable::SHARING, "a cluster's connections are not shared"));
     }
+    config.client_password = settings.secret(&variable::CLIENT_PASSWORD).cloned();
+    config.lazy_refresh = settings.on(&variable::LAZY_REFRESH);
     config.max_connections = settings.required_as(&variable::MAX_CONNECTIONS)?;
     config.min_drain = Duration::from_secs(settings.required_as::<u32>(&variable::MIN_DRAIN)?.into());
     config.max_drain = Duration::from_secs(settings.required_as::<u32>(&variable::MAX_DRAIN)?.into());
@@ -88,8 +101,14 @@ async fn bind(settings: &Settings, place: &Listen) -> Result<Listener, Fault> {
         Listen::Tcp(address) if settings.text(&variable::LISTEN).is_none() => {
             listen::at(&variable::PROXY_PORT, *address).await.map(Listener::Tcp)
         }
-        _ => place.bind().await,
+        _ => place.bind_for(mode(settings)?).await,
     }
+}
+
+fn mode(settings: &Settings) -> Result<u32, Fault> {
+    let wrong = || settings.wrong(&variable::SOCKET_MODE, "it is no octal number up to 0777");
+    let mode = u32::from_str_radix(settings.required(&variable::SOCKET_MODE)?, 8).map_err(|_| wrong())?;
+    if mode <= 0o777 { Ok(mode) } else { Err(wrong()) }
 }
 
 fn port(listener: &Listener) -> Result<u16, Fault> {

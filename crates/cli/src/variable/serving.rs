@@ -1,12 +1,14 @@
 //! Settings of what is served, where, and how it is shown.
 
 use super::Command::{
-    Api, Dev, Doctor, Emulator, EmulatorDoctor, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy, Token,
-    Web,
+    Api, Dev, Doctor, Emulator, EmulatorDoctor, EmulatorEnv, EmulatorRun, EmulatorTail, RedisGate, RedisProxy,
+    RedisProxyShutdown, RedisProxyWait, Token, Web,
 };
 use super::{Command, Kind, Variable};
 
 const LONG_RUNNING: &[Command] = &[Dev, Web, Api, RedisProxy, RedisGate, Emulator];
+const ADMINISTERED: &[Command] = &[Dev, Web, Api, RedisProxy, RedisProxyWait, RedisProxyShutdown, RedisGate, Emulator];
+const ADMIN_ADDRESSED: &[Command] = &[Web, Api, RedisProxy, RedisProxyWait, RedisProxyShutdown, RedisGate];
 
 pub(crate) const API_CLIENT_ID: Variable =
     Variable::new("api-client-id", "GUID", "The protected API's client id", &[Web, Api, Doctor])
@@ -81,7 +83,42 @@ pub(crate) const RUN_CONNECTION_TEST: Variable = Variable::new(
     "Get a token, connect and authenticate once before listening, and fail if that fails",
     &[RedisProxy],
 )
+.env(&["ENTRANT_RUN_CONNECTION_TEST"])
 .kind(Kind::Switch);
+pub(crate) const LAZY_REFRESH: Variable = Variable::new(
+    "lazy-refresh",
+    "",
+    "Get and renew tokens only while there are clients, for where the processor rests without requests",
+    &[RedisProxy],
+)
+.env(&["ENTRANT_LAZY_REFRESH"])
+.kind(Kind::Switch);
+pub(crate) const CLIENT_PASSWORD: Variable = Variable::new(
+    "client-password",
+    "SECRET",
+    "The password that programs must give the sidecar, with any user name; without it none is asked for",
+    &[RedisProxy],
+)
+.env(&["ENTRANT_CLIENT_PASSWORD"])
+.kind(Kind::Secret);
+pub(crate) const SOCKET_MODE: Variable =
+    Variable::new("socket-mode", "OCTAL", "Who may connect to a Unix socket, as for chmod", &[RedisProxy])
+        .env(&["ENTRANT_SOCKET_MODE"])
+        .default("0600");
+pub(crate) const QUITQUITQUIT: Variable = Variable::new(
+    "quitquitquit",
+    "",
+    "Let a POST to /quitquitquit on the admin listener end the sidecar, as `redis-proxy shutdown` does",
+    &[RedisProxy],
+)
+.env(&["ENTRANT_QUITQUITQUIT"])
+.kind(Kind::Switch);
+pub(crate) const EXIT_ZERO_ON_SIGTERM: Variable =
+    Variable::new("exit-zero-on-sigterm", "", "End with 0 in place of 143 after SIGTERM", &[RedisProxy])
+        .env(&["ENTRANT_EXIT_ZERO_ON_SIGTERM"])
+        .kind(Kind::Switch);
+pub(crate) const MAX: Variable =
+    Variable::new("max", "SECONDS", "How long to wait for the sidecar", &[RedisProxyWait]).default("30");
 
 pub(crate) const BACKEND: Variable = Variable::new(
     "backend",
@@ -201,7 +238,7 @@ pub(crate) const PROXY_PORT: Variable = Variable::new("proxy-port", "PORT", "Red
     .env(&["ENTRANT_PROXY_PORT"])
     .default("6380");
 pub(crate) const ADMIN_PORT: Variable =
-    Variable::new("admin-port", "PORT", "Admin listener: /startup, /readiness, /liveness, /metrics", LONG_RUNNING)
+    Variable::new("admin-port", "PORT", "Admin listener: /startup, /readiness, /liveness, /metrics", ADMINISTERED)
         .env(&["ENTRANT_ADMIN_PORT"])
         .default("9091");
 pub(crate) const PORTS: Variable = Variable::new(
@@ -217,7 +254,7 @@ pub(crate) const BIND: Variable =
         .env(&["ENTRANT_BIND"])
         .default("127.0.0.1");
 pub(crate) const ADMIN_BIND: Variable =
-    Variable::new("admin-bind", "ADDRESS", "The admin listener's address", &[Web, Api, RedisProxy, RedisGate])
+    Variable::new("admin-bind", "ADDRESS", "The admin listener's address", ADMIN_ADDRESSED)
         .env(&["ENTRANT_ADMIN_BIND"])
         .default("127.0.0.1");
 pub(crate) const READY_FILE: Variable = Variable::new(

@@ -3,18 +3,22 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use entrant_types::{Code, Fault, Retry, Whose};
 use tokio::net::{TcpListener, UnixListener};
 
+/// Permissions of a Unix socket for its owner alone.
+const OWNER_ONLY: u32 = 0o600;
+
 /// A listener's address as configured: `127.0.0.1:6380` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
     /// TCP, on a loopback address: what is spoken here is plain text without a password.
     Tcp(SocketAddr),
-    /// A Unix socket, readable by its owner's group as its folder allows.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
@@ -42,15 +46,23 @@ impl Listen {
         }
     }
 
-    /// Starts listening. A Unix socket that nobody listens on any more is replaced.
+    /// The same with a Unix socket that only its owner may connect to.
     ///
     /// # Errors
     /// The address is in use or not allowed.
     pub async fn bind(&self) -> Result<Listener, Fault> {
+        self.bind_for(OWNER_ONLY).await
+    }
+
+    /// Starts listening. A Unix socket gets these permissions; one that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// The address is in use or not allowed.
+    pub async fn bind_for(&self, mode: u32) -> Result<Listener, Fault> {
         let bound = match self {
             Self::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
             Self::Unix(path) => {
-                bind_unix(path).await.map(|listener| Listener::Unix(listener, Arc::new(SocketFile(path.clone()))))
+                bind_unix(path, mode).await.map(|listener| Listener::Unix(listener, Arc::new(SocketFile(path.clone()))))
             }
         };
         bound.map_err(|error| {
@@ -73,7 +85,14 @@ impl fmt::Display for Listen {
     }
 }
 
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+async fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let listener = bind_file(path).await?;
+    // To connect is to write.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    Ok(listener)
+}
+
+async fn bind_file(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if tokio::net::UnixStream::connect(path).await.is_ok() {

@@ -9,6 +9,7 @@
 mod alarm;
 mod asked;
 mod cluster;
+mod door;
 mod health;
 mod hello;
 mod listen;
@@ -23,13 +24,15 @@ mod thread;
 mod upstream;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use entrant_credential::Keeper;
 use entrant_proto::reauth::{self, Credential};
-use entrant_types::{Clock, Entropy, Fault, Outside};
+use entrant_types::{Clock, Entropy, Fault, Outside, Secret};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +58,11 @@ pub struct SidecarConfig {
     /// For a cluster that its clients must know as one (OSS policy): what is dialled for a node. `None`: one endpoint
     /// serves all (Enterprise policy, or no cluster). With it nothing is shared.
     pub cluster: Option<NodeAddress>,
+    /// What clients must give as their password, with any user name. `None`: whoever connects is served.
+    pub client_password: Option<Secret>,
+    /// Tokens are got and renewed only while there are clients, so readiness does not ask for one; see
+    /// [`Sidecar::while_used`].
+    pub lazy_refresh: bool,
     /// After the end was asked for, new clients are still served for so long: time for a load balancer to notice.
     pub min_drain: Duration,
     /// How long clients may then take to finish what is under way.
@@ -71,6 +79,8 @@ impl SidecarConfig {
             sharing: false,
             shared_connections: 1,
             cluster: None,
+            client_password: None,
+            lazy_refresh: false,
             min_drain: Duration::ZERO,
             max_drain: Duration::from_secs(10),
         }
@@ -85,6 +95,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     connections: Arc<AtomicUsize>,
+    /// Whether there is any client.
+    used: watch::Sender<bool>,
     listening: AtomicBool,
     cluster: Option<Arc<Cluster>>,
 }
@@ -113,6 +125,7 @@ impl Sidecar {
             clock: Arc::clone(&outside.clock),
             entropy: Arc::clone(&outside.entropy),
             connections: Arc::default(),
+            used: watch::Sender::new(false),
             listening: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -179,7 +192,7 @@ impl Sidecar {
             Some(health::not_listening())
         } else if shared.is_full() {
             Some(health::full(shared.config.max_connections))
-        } else if shared.keeper.current().is_none() {
+        } else if shared.keeper.current().is_none() && !shared.is_resting() {
             Some(shared.keeper.snapshot().last_fault.unwrap_or_else(health::no_token))
         } else {
             None
@@ -193,11 +206,27 @@ impl Sidecar {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
+    /// Drives the keeper's `driver` while there are clients and lets it rest while there are none. Its sleeps are by
+    /// the clock: after a rest it does at once what has become due.
+    pub async fn while_used<D: Future>(&self, driver: D) -> D::Output {
+        let mut driver = std::pin::pin!(driver);
+        let mut used = self.shared.used.subscribe();
+        loop {
+            // The sender lives as long as this sidecar.
+            let _ = used.wait_for(|used| *used).await;
+            tokio::select! {
+                output = driver.as_mut() => return output,
+                _ = used.wait_for(|used| !*used) => {}
+            }
+        }
+    }
+
     /// Gets a token, connects, authenticates: what `--run-connection-test` does before listening.
     ///
     /// # Errors
     /// Which of the three failed, and what to change.
     pub async fn check(&self) -> Result<(), Fault> {
+        let _place = serve::Place::take(&self.shared);
         let token = self.shared.token().await?;
         self.shared.upstream.open(&token.token, token.credential.object_id).await.map(drop)
     }
@@ -224,9 +253,15 @@ impl Shared {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             connections: Arc::clone(&self.connections),
+            used: self.used.clone(),
             listening: AtomicBool::new(true),
             cluster: self.cluster.clone(),
         }
+    }
+
+    /// Without clients and without the wish for a token.
+    fn is_resting(&self) -> bool {
+        self.config.lazy_refresh && !*self.used.borrow()
     }
 
     fn is_full(&self) -> bool {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
+use super::door;
 use super::listen::{Detached, Listener};
 use super::session::{End, Session, Token};
 use super::thread;
@@ -121,19 +122,24 @@ fn spawn<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(shared: &Arc<Shared
 }
 
 /// One client from connecting to its end.
-async fn serve<C>(shared: Arc<Shared>, client: C, draining: &CancellationToken)
+async fn serve<C>(shared: Arc<Shared>, mut client: C, draining: &CancellationToken)
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
+    let Some(said) = door::enter(&mut client, &shared, draining).await else {
+        let _ = client.shutdown().await;
+        return;
+    };
     let (upstream, token) = match connect(&shared).await {
         Ok(connected) => connected,
         Err(fault) => {
             tracing::error!(server = %shared.upstream.address(), %fault, "a client cannot be served");
-            return explain(client, &fault).await;
+            return explain(client, said.is_empty(), &fault).await;
         }
     };
     metrics::gauge!(metric::REDIS_CONNECTIONS).increment(1.0);
     let mut session = Session::new(Arc::clone(&shared), client, upstream, token);
+    session.requests.buffer = said;
     let end = session.run(draining).await;
     metrics::gauge!(metric::REDIS_CONNECTIONS).decrement(1.0);
     report(&shared, &session, end);
@@ -167,11 +173,11 @@ pub(super) async fn connect(shared: &Shared) -> Result<(Stream, Token), Fault> {
     }
 }
 
-/// Answers the client's first command with the reason, so that nobody looks for a fault in the client.
-pub(super) async fn explain<C: AsyncRead + AsyncWrite + Unpin>(mut client: C, fault: &Fault) {
+/// Answers the client's first command, if it is still to come, with the reason, so that nobody looks for a fault in
+/// the client.
+pub(super) async fn explain<C: AsyncRead + AsyncWrite + Unpin>(mut client: C, to_come: bool, fault: &Fault) {
     let mut first = [0_u8; 512];
-    let asked = tokio::time::timeout(FIRST_QUESTION, client.read(&mut first)).await;
-    if !matches!(asked, Ok(Ok(read)) if read > 0) {
+    if to_come && !matches!(tokio::time::timeout(FIRST_QUESTION, client.read(&mut first)).await, Ok(Ok(1..))) {
         return;
     }
     let text: String = fault.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -200,13 +206,18 @@ pub(super) struct Place(Arc<Shared>);
 
 impl Place {
     pub(super) fn take(shared: &Arc<Shared>) -> Self {
-        shared.connections.fetch_add(1, Ordering::Relaxed);
+        if shared.connections.fetch_add(1, Ordering::Relaxed) == 0 {
+            shared.used.send_replace(true);
+        }
         Self(Arc::clone(shared))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        if self.0.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Perhaps somebody has come meanwhile.
+            self.0.used.send_modify(|used| *used = self.0.connections.load(Ordering::Relaxed) > 0);
+        }
     }
 }

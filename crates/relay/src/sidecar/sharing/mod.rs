@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use list::STATELESS;
 
 use super::Shared;
+use super::door;
 use super::listen::{Detached, Listener};
 use super::serve::{Place, Serving, connect, explain, report};
 use super::session::Session;
@@ -158,13 +159,16 @@ async fn client(hub: Rc<Hub>, socket: Socket, draining: &CancellationToken) {
         let _ = socket.try_write(b"-ERR max number of clients reached\r\n");
         return;
     }
+    let mut outside = Owned { socket: Rc::clone(&socket), first: Vec::new() };
+    let Some(said) = door::enter(&mut outside, &hub.shared, draining).await else { return };
     let mut client = Client::new(Rc::clone(&hub), Rc::new(Mailbox::new(Rc::clone(&socket))));
+    client.buffer = said;
     match client.run(draining).await {
         Fate::Closed | Fate::Stopped => {}
         Fate::Garbled(reply) => client.mailbox.deliver(reply.as_bytes(), 0),
         // Boxed, both of them: their room would be every client's, and few go there.
         Fate::Unserved(fault) => {
-            Box::pin(explain(Owned { socket, first: client.buffer.to_vec() }, &fault)).await;
+            Box::pin(explain(Owned { socket, first: client.buffer.to_vec() }, true, &fault)).await;
         }
         Fate::Pin => {
             let Client { buffer, replay, .. } = client;
@@ -179,7 +183,7 @@ async fn pin(hub: &Hub, client: Owned, replay: Replay, draining: &CancellationTo
         Ok(connected) => connected,
         Err(fault) => {
             tracing::error!(server = %hub.shared.upstream.address(), %fault, "a client cannot be served");
-            return explain(client, &fault).await;
+            return explain(client, true, &fault).await;
         }
     };
     let mut commands = replay.commands;
