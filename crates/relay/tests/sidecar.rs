@@ -103,7 +103,7 @@ fn case_04_sidecar_a_resp2_subscriber_moves_to_new_connections_and_loses_no_mess
             }
         });
         assert!(running.auths() > 5, "moved only {} times", running.auths());
-        assert!(repeated < 400, "{repeated} messages came twice");
+        assert!(repeated < 2000, "{repeated} messages came twice");
     });
 }
 
