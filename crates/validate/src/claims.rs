@@ -15,14 +15,15 @@ use crate::payload::Claims;
 pub struct Verified(Arc<Inner>);
 
 struct Inner {
-    facts: Facts,
+    facts: Arc<Facts>,
     /// The claims as the issuer wrote them: an object, as [`Claims::read`] has seen.
     payload: Vec<u8>,
     /// Made for the first who asks for any other claim: most callers never do.
     claims: OnceLock<Map<String, Value>>,
 }
 
-/// What callers ask for all the time.
+/// What callers ask for all the time, and all that is remembered of a token.
+#[derive(Debug)]
 pub(crate) struct Facts {
     tenant: Option<TenantId>,
     object: Option<ObjectId>,
@@ -30,7 +31,7 @@ pub(crate) struct Facts {
     scopes: Vec<String>,
     roles: Vec<String>,
     auth_time: Option<Timestamp>,
-    expires: Timestamp,
+    pub(crate) expires: Timestamp,
 }
 
 impl Facts {
@@ -50,7 +51,7 @@ impl Facts {
 
 impl Verified {
     /// The caller has checked everything, and read the facts from this very payload.
-    pub(crate) fn new(facts: Facts, payload: Vec<u8>) -> Self {
+    pub(crate) fn new(facts: Arc<Facts>, payload: Vec<u8>) -> Self {
         Self(Arc::new(Inner { facts, payload, claims: OnceLock::new() }))
     }
 

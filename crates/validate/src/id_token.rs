@@ -124,7 +124,7 @@ impl IdTokenValidator {
             Expected::Renewal(subject) => continues(&claims, subject)?,
         }
         let facts = Facts::of(&claims, expires);
-        Ok(Verified::new(facts, token.into_payload()))
+        Ok(Verified::new(Arc::new(facts), token.into_payload()))
     }
 
     fn audience(&self, claims: &Claims<'_>) -> Result<(), Rejected> {

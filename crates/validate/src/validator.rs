@@ -60,24 +60,26 @@ impl Validator {
         let (digest, signature) = (jws.digest(), jws.signature());
         if let Some(verdict) = self.verdicts.get(&digest, signature) {
             if self.still_holds(&verdict) {
-                return Ok(verdict.verified);
+                return Ok(Verified::new(verdict.facts, jws.payload()?));
             }
             self.verdicts.forget(&digest);
         }
-        let verdict = self.judge(jws).await?;
-        let verified = verdict.verified.clone();
+        let (verdict, payload) = self.judge(jws).await?;
+        let facts = Arc::clone(&verdict.facts);
         self.verdicts.put(digest, signature, verdict);
-        Ok(verified)
+        Ok(Verified::new(facts, payload))
     }
 
     /// The token has not expired since, and its key has not been withdrawn. (The policy is part of this very
     /// validator; requirements are checked anew each time.)
     fn still_holds(&self, verdict: &Verdict) -> bool {
-        let end = verdict.verified.expires() + self.policy.clock_skew.min(Policy::MAX_SKEW);
+        let end = verdict.facts.expires + self.policy.clock_skew.min(Policy::MAX_SKEW);
         self.clock.now() < end && self.keys.publishes(&verdict.key)
     }
 
-    async fn judge(&self, jws: Jws<'_>) -> Result<Verdict, Rejected> {
+    /// The verdict, and the claims as they were sent: those are the caller's alone, whose token they came with. To keep
+    /// them here would cost more than to decode them again.
+    async fn judge(&self, jws: Jws<'_>) -> Result<(Verdict, Vec<u8>), Rejected> {
         let token = check::decode(jws)?;
         let claims = Claims::read(token.payload())?;
         check::world(token.header(), &claims, self.policy.world)?;
@@ -86,8 +88,8 @@ impl Validator {
         refuse_id_token(&claims)?;
         let expires = check::times(&claims, self.clock.now(), self.policy.clock_skew)?;
         let key = check::signature(&token, &self.keys, tid).await?;
-        let facts = Facts::of(&claims, expires);
-        Ok(Verdict { verified: Verified::new(facts, token.into_payload()), key })
+        let facts = Arc::new(Facts::of(&claims, expires));
+        Ok((Verdict { facts, key }, token.into_payload()))
     }
 
     fn audience(&self, claims: &Claims<'_>) -> Result<(), Rejected> {

@@ -46,7 +46,7 @@ impl<'t> Jws<'t> {
     /// [`JoseError::Malformed`], also when the header demands an extension.
     pub fn decode(self) -> Result<Decoded<'t>, JoseError> {
         let header = from_base64url(self.header).ok_or(JoseError::Malformed("the header is not base64url"))?;
-        let payload = from_base64url(self.payload).ok_or(JoseError::Malformed("the claims are not base64url"))?;
+        let payload = self.payload()?;
         let signature = from_base64url(self.signature).ok_or(JoseError::Malformed("the signature is not base64url"))?;
         Ok(Decoded { header: Header::read(&header)?, payload, signature, jws: self })
     }
@@ -55,6 +55,14 @@ impl<'t> Jws<'t> {
     #[must_use]
     pub fn signature(&self) -> &'t str {
         self.signature
+    }
+
+    /// The claims as they were sent, unread and unverified.
+    ///
+    /// # Errors
+    /// [`JoseError::Malformed`]: they are not base64url.
+    pub fn payload(&self) -> Result<Vec<u8>, JoseError> {
+        from_base64url(self.payload).ok_or(JoseError::Malformed("the claims are not base64url"))
     }
 
     /// SHA-256 of what is signed, computed once: it names the token, and the signature is over it.
