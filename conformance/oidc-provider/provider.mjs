@@ -74,7 +74,7 @@ const build = () => {
       {
         client_id: client.client_id,
         token_endpoint_auth_method: "private_key_jwt",
-        token_endpoint_auth_signing_alg: "RS256",
+        token_endpoint_auth_signing_alg: "PS256",
         jwks: { keys: [client.jwk] },
         redirect_uris: [client.redirect_uri],
         post_logout_redirect_uris: [client.signed_out_uri],

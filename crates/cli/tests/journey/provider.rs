@@ -136,5 +136,5 @@ fn client_certificate(path: &Path) -> Value {
     let certificate = params.self_signed(&pair).expect("a certificate can be made");
     std::fs::write(path, format!("{}{}", pair.serialize_pem(), certificate.pem())).expect("a file can be written");
     let jwk = key.jwk();
-    json!({"kty": "RSA", "n": jwk.n, "e": jwk.e, "alg": "RS256", "use": "sig"})
+    json!({"kty": "RSA", "n": jwk.n, "e": jwk.e, "alg": "PS256", "use": "sig"})
 }
