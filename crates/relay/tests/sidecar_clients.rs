@@ -109,6 +109,9 @@ fn redis_cli_passes_with_commands_from_a_pipe_in_both_protocols() {
             let transaction =
                 "SET n 0\\nMULTI\\nINCR n\\nINCR n\\nEXEC\\nEVAL \"return ARGV[1]\" 0 hi\\nBLPOP none 0.3\\nGET n\\n";
             assert_eq!(cli(&[protocol], transaction), "OK\nOK\nQUEUED\nQUEUED\n1\n2\nhi\n\n2\n");
+            // One connection for more than a second: most of redis-cli's end before the next token is there.
+            let counted: String = (1..=12).map(|tick| format!("{tick}\n")).collect();
+            assert_eq!(cli(&[protocol, "-r", "12", "-i", "0.1", "INCR", &format!("tick{protocol}")], ""), counted);
         }
         let mass: String = (0..2000).map(|number| format!("SET mass{number} {number}\\r\\n")).collect();
         let said = cli(&["--pipe"], &mass);
