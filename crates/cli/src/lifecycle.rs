@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use entrant_types::{Fault, Whose};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,7 @@ pub(crate) struct Lifecycle {
     quit: CancellationToken,
     /// Ends the drivers, once the front has drained.
     release: CancellationToken,
+    drivers: TaskTracker,
     deaths: mpsc::UnboundedSender<Fault>,
     died: mpsc::UnboundedReceiver<Fault>,
     patience: Duration,
@@ -54,7 +55,8 @@ impl Lifecycle {
         let (deaths, died) = mpsc::unbounded_channel();
         let (abort, release, quit) = Default::default();
         let (front, back) = Default::default();
-        Self { front, back, abort, quit, release, deaths, died, patience: DRAIN_LIMIT }
+        let drivers = TaskTracker::new();
+        Self { front, back, abort, quit, release, drivers, deaths, died, patience: DRAIN_LIMIT }
     }
 
     /// Cancelled when this stage starts draining: stop accepting, finish what runs.
@@ -115,7 +117,7 @@ impl Lifecycle {
         F: Future<Output: Send> + Send + 'static,
     {
         let (release, deaths) = (self.release.clone(), self.deaths.clone());
-        tokio::spawn(async move {
+        self.drivers.spawn(async move {
             if release.run_until_cancelled_owned(task).await.is_some() {
                 // As above.
                 let _ = deaths.send(death(name, "ended by itself"));
@@ -124,11 +126,16 @@ impl Lifecycle {
     }
 
     /// Lives until a signal or a task's death, then drains; a second signal or the limit cuts it short.
-    pub(crate) async fn run(mut self) -> Ending {
-        let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-            (Err(error), _) | (_, Err(error)) => return Ending::broken(&format!("signals cannot be handled: {error}")),
-        };
+    pub(crate) async fn run(self) -> Ending {
+        match Signals::listen() {
+            Ok(signals) => self.run_until(signals).await,
+            Err(ending) => ending,
+        }
+    }
+
+    /// The same for a process that has announced itself: it has listened to signals since before that.
+    pub(crate) async fn run_until(mut self, signals: Signals) -> Ending {
+        let Signals { mut interrupt, mut terminate } = signals;
         let ending = tokio::select! {
             _ = interrupt.recv() => Ending::Signal(Signal::Interrupt),
             _ = terminate.recv() => Ending::Signal(Signal::Terminate),
@@ -153,7 +160,27 @@ impl Lifecycle {
     pub(crate) async fn drain(&self) {
         self.front.end().await;
         self.release.cancel();
+        // Gone before the back ends: they would take that for a failure, and say so.
+        self.drivers.close();
+        self.drivers.wait().await;
         self.back.end().await;
+    }
+}
+
+/// What tells the process to end. From the moment of listening on, neither signal kills it outright.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    pub(crate) fn listen() -> Result<Self, Ending> {
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => Ok(Self { interrupt, terminate }),
+            (Err(error), _) | (_, Err(error)) => Err(Ending::broken(&format!("signals cannot be handled: {error}"))),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health};
 use crate::ending::{self, Ending};
-use crate::lifecycle::{Lifecycle, Stage};
+use crate::lifecycle::{Lifecycle, Signals, Stage};
 use crate::ready::Ready;
 use crate::settings::Settings;
 use crate::variable::{self, Command};
@@ -78,6 +78,11 @@ impl Process {
 
     /// Says that everything is up (ready file, probe, then `block` for people) and lives to the end.
     pub(crate) async fn live(self, settings: &Settings, block: &str) -> Ending {
+        // Before anybody can know that we are here: who stops us right then gets an orderly end too.
+        let signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(ending) => return ending,
+        };
         let path = settings.path(&variable::READY_FILE);
         if let Some(path) = &path
             && let Err(fault) = self.ready.write(path)
@@ -87,7 +92,7 @@ impl Process {
         self.health.started();
         notify::tell(notify::READY);
         ending::print(block);
-        let ending = self.lifecycle.run().await;
+        let ending = self.lifecycle.run_until(signals).await;
         if let Some(path) = path {
             // A stale file would send the next reader to a process that is gone.
             let _ = std::fs::remove_file(path);
