@@ -43,7 +43,7 @@ impl Default for KeeperOptions {
 }
 
 /// What a keeper knows at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// The last token, expired or not: check [`Lifetime::is_valid`](entrant_types::Lifetime::is_valid).
     pub token: Option<AccessToken>,
@@ -98,14 +98,7 @@ impl Keeper {
             wake: Notify::new(),
             waiters: AtomicUsize::new(0),
         });
-        let (sender, snapshots) = watch::channel(Snapshot {
-            token: None,
-            generation: 0,
-            last_fault: None,
-            next_attempt: None,
-            attempts: 0,
-            skew_millis: None,
-        });
+        let (sender, snapshots) = watch::channel(Snapshot::default());
         let driver = KeeperDriver::new(Arc::clone(&shared), sender, outside);
         (Self { shared, snapshots }, driver)
     }

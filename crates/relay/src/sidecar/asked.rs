@@ -98,15 +98,7 @@ mod tests {
 
     #[test]
     fn every_snapshot_wakes_a_task_that_asked() {
-        let none = Snapshot {
-            token: None,
-            generation: 0,
-            last_fault: None,
-            next_attempt: None,
-            attempts: 0,
-            skew_millis: None,
-        };
-        let (sender, receiver) = watch::channel(none);
+        let (sender, receiver) = watch::channel(Snapshot::default());
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(Arc::clone(&bell));
         let (mut cx, mut renewal) = (Context::from_waker(&waker), Renewal::of(receiver));
