@@ -7,7 +7,7 @@ use entrant_credential::Keeper;
 use entrant_types::{Code, Fault, Outside, Whose};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::topology::{Address, Topology};
+use super::topology::{Address, MOST_NODES, Topology};
 use crate::config::{NodeAddress, RedisConfig};
 use crate::connection::ManagedConnection;
 use crate::driver::Driver;
@@ -87,6 +87,11 @@ impl Nodes {
         if let Some(node) = nodes.get(&address) {
             return node.connection.clone();
         }
+        // A server may redirect to ever new addresses. Beyond the limit any node is asked in their place: it redirects
+        // again, and the command's turns end.
+        if let Some(node) = nodes.values().next().filter(|_| nodes.len() >= MOST_NODES) {
+            return node.connection.clone();
+        }
         let mut config = self.config.clone();
         // Every node shows the certificate of the public name.
         config.server_name = Some(config.server_name.unwrap_or(config.host));
@@ -152,4 +157,41 @@ impl Nodes {
 fn nobody(did: &str) -> Fault {
     Fault::new(Whose::Caller, format!("the cluster {did}"), "Keep the cluster's driver running while it is used.")
         .code(Code::Entrant("redis_cluster"))
+}
+
+#[cfg(test)]
+mod tests {
+    use entrant_credential::{KeeperOptions, Outcome, Source};
+    use entrant_testkit::Stage;
+    use entrant_types::{BoxFuture, Scope};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Source for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+
+        fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Outcome> {
+            Box::pin(async { Outcome::NotApplicable("a test".to_owned()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn redirects_to_ever_new_addresses_make_no_more_connections_than_a_cluster_has_nodes() {
+        let outside = Stage::new().outside();
+        let scope = Scope::new("https://redis.azure.com/.default");
+        let (keeper, _driver) = Keeper::new(Arc::new(Nothing), scope, KeeperOptions::default(), &outside);
+        let config = RedisConfig { nodes: NodeAddress::Announced, ..RedisConfig::new("localhost", 1, None) };
+        let (nodes, mut started) = Nodes::new(config, keeper, &outside);
+        for number in 0..2 * MOST_NODES {
+            nodes.announced(&(format!("127.0.0.1-{number}"), 1));
+        }
+        assert_eq!(nodes.all().len(), MOST_NODES);
+        let drivers = std::iter::from_fn(|| started.try_recv().ok()).count();
+        assert_eq!(drivers, MOST_NODES, "a driver for each, and none beyond");
+    }
 }

@@ -10,7 +10,7 @@ pub(super) type Address = (String, u16);
 /// No node has this slot.
 const NOBODY: u16 = u16::MAX;
 /// Nodes at most. Redis itself is tested up to a thousand.
-const MOST_NODES: usize = 1000;
+pub(super) const MOST_NODES: usize = 1000;
 
 /// Which node has which slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
